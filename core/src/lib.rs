@@ -1,0 +1,2 @@
+//! Typed normalizing flows for microcontrollers.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The application on an emulated Cortex-M4F.
+fn main() {}

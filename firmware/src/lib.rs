@@ -1,0 +1,2 @@
+//! The application on a board.
+#![no_std]

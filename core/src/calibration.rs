@@ -1,0 +1,116 @@
+//! Calibration: from a score to a p-value, and the threshold of the alarm.
+//!
+//! The p-value of a score s is (1 + calibration rows with score >= s) / (n + 1): among n held-back normal readings and
+//! this one, the fraction at least as anomalous. If readings are exchangeable with the calibration rows, it is at most
+//! α with probability at most α (split conformal prediction: Vovk, Gammerman, Shafer, "Algorithmic learning in a random
+//! world", 2005). Low is anomalous.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+
+/// The distribution of held-back scores, as `N` knots of its upper tail function.
+///
+/// Where the calibration rows have at most `N` distinct scores, all are knots and p-values are exact. Otherwise the
+/// highest scores are all knots, and between the sparser ones below the p-value is rounded up: never too anomalous.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Calibration<const N: usize> {
+    /// Knots, ascending; unused ones at the end are `f32::MAX`.
+    pub scores: [f32; N],
+    /// Calibration rows with a score above each knot.
+    pub above: [u32; N],
+    /// Calibration rows, n.
+    pub rows: u32,
+    /// Scores above it raise an alarm; one of the knots.
+    pub threshold: f32,
+    /// The rate α of false alarms that the threshold was chosen for.
+    pub false_alarm_rate: f32,
+}
+
+impl<const N: usize> Calibration<N> {
+    pub(crate) const RECORD: Record = Record {
+        name: "Calibration",
+        parameters: &[("knots", Value::Number(N))],
+        fields: &[
+            Field::Data { name: "scores", format: Format::F32, count: N, rule: Rule::Ascending },
+            Field::Data { name: "above", format: Format::U32, count: N, rule: Rule::Descending },
+            Field::Data { name: "rows", format: Format::U32, count: 1, rule: Rule::Any },
+            Field::Data { name: "threshold", format: Format::F32, count: 1, rule: Rule::Finite },
+            Field::Data { name: "false_alarm_rate", format: Format::F32, count: 1, rule: Rule::Positive },
+        ],
+        mixing: Mixing::None,
+        macs: 0,
+        scratch: 0,
+    };
+
+    /// The calibration, lent.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> CalibrationView<'_> {
+        CalibrationView { scores: &self.scores, above: &self.above, rows: self.rows, threshold: self.threshold }
+    }
+}
+
+/// The mathematics of a [`Calibration`], on slices.
+#[derive(Clone, Copy, Debug)]
+pub struct CalibrationView<'a> {
+    /// Knots, ascending.
+    pub scores: &'a [f32],
+    /// Calibration rows with a score above each knot.
+    pub above: &'a [u32],
+    /// Calibration rows.
+    pub rows: u32,
+    /// Scores above it raise an alarm.
+    pub threshold: f32,
+}
+
+impl CalibrationView<'_> {
+    /// The p-value of a finite score: between 1/(n + 1) and 1.
+    #[inline]
+    #[must_use]
+    pub fn p_value(&self, score: f32) -> f32 {
+        let below = self.scores.partition_point(|knot| *knot < score);
+        // Rows with a score >= s are among those above the last knot below s.
+        let at_least = below.checked_sub(1).and_then(|knot| self.above.get(knot)).map_or(self.rows, |above| *above);
+        at_least.saturating_add(1) as f32 / self.rows.saturating_add(1) as f32
+    }
+
+    /// Whether a score raises an alarm.
+    #[inline]
+    #[must_use]
+    pub fn alarm(&self, score: f32) -> bool {
+        score > self.threshold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CalibrationView;
+
+    #[test]
+    fn p_values_count_the_rows_at_least_as_anomalous() {
+        // Rows with scores 1, 2, 2, 3 and 5.
+        let calibration = CalibrationView {
+            scores: &[1.0, 2.0, 3.0, 5.0, f32::MAX],
+            above: &[4, 2, 1, 0, 0],
+            rows: 5,
+            threshold: 3.0,
+        };
+        for (score, at_least) in [
+            (f32::MIN, 5),
+            (0.0, 5),
+            (1.0, 5),
+            (1.5, 4),
+            (2.0, 4),
+            (2.5, 2),
+            (3.0, 2),
+            (4.0, 1),
+            (5.0, 1),
+            (f32::MAX, 0),
+        ] {
+            assert_eq!(calibration.p_value(score), (1 + at_least) as f32 / 6.0, "{score}");
+        }
+        assert!(!calibration.alarm(3.0) && calibration.alarm(4.0));
+    }
+}

@@ -1,0 +1,216 @@
+//! The unquantized conditioner: f32 weights, for cores with an FPU and for comparison.
+//!
+//! Every row is summed in one documented order, bias first, then its products column by column, each multiplication and
+//! each addition rounded on its own. Four rows go side by side, so a host puts them in the lanes of a vector and keeps
+//! the order, and with it the bits.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
+use crate::real::Real;
+use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+
+/// Four rows by four columns of weights, in natural order: `[row][column]`.
+#[derive(Clone, Copy, Debug, PartialEq, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Block(pub [[f32; 4]; 4]);
+
+/// Inputs are clamped to this many standard deviations, so that no far-off reading reaches an infinity, whose product
+/// with a zero weight is a NaN. A flow stays exact whatever its conditioner computes.
+pub const INPUT_LIMIT: f32 = 1e4;
+
+/// One fully connected layer of IN quads to OUT quads.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Dense<const IN: usize, const OUT: usize> {
+    /// Blocks, a row of blocks after the other.
+    pub weights: [[Block; IN]; OUT],
+    /// One for each row.
+    pub bias: [[f32; 4]; OUT],
+}
+
+/// The mathematics of a [`Dense`] layer, on slices.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseView<'a> {
+    weights: &'a [Block],
+    bias: &'a [[f32; 4]],
+}
+
+impl<const IN: usize, const OUT: usize> Dense<IN, OUT> {
+    #[inline(always)]
+    fn view(&self) -> DenseView<'_> {
+        DenseView { weights: self.weights.as_flattened(), bias: &self.bias }
+    }
+}
+
+impl<'a> DenseView<'a> {
+    /// The layer at the start of `bytes`, and the bytes behind it; `None` when they are too few or not 4-aligned.
+    fn from_prefix(bytes: &'a [u8], inputs: usize, outputs: usize) -> Option<(Self, &'a [u8])> {
+        let (weights, bytes) = <[Block]>::ref_from_prefix_with_elems(bytes, inputs * outputs).ok()?;
+        let (bias, bytes) = <[[f32; 4]]>::ref_from_prefix_with_elems(bytes, outputs).ok()?;
+        Some((Self { weights, bias }, bytes))
+    }
+
+    /// Gives the sums of each quad of rows to `row`, in order.
+    #[inline(always)]
+    fn sum<T: Real>(&self, input: &[[T; 4]], mut row: impl FnMut([T; 4])) {
+        let mut weights = self.weights;
+        for bias in self.bias {
+            let Some((blocks, rest)) = weights.split_at_checked(input.len()) else { return };
+            weights = rest;
+            let mut sums = bias.map(T::from_f32);
+            for (Block(rows), [x0, x1, x2, x3]) in blocks.iter().zip(input) {
+                for (sum, [w0, w1, w2, w3]) in sums.iter_mut().zip(rows) {
+                    *sum = *sum + T::from_f32(*w0) * *x0;
+                    *sum = *sum + T::from_f32(*w1) * *x1;
+                    *sum = *sum + T::from_f32(*w2) * *x2;
+                    *sum = *sum + T::from_f32(*w3) * *x3;
+                }
+            }
+            row(sums);
+        }
+    }
+
+    #[inline(always)]
+    fn hidden<T: Real>(&self, input: &[[T; 4]], output: &mut [[T; 4]]) {
+        let mut output = output.iter_mut();
+        self.sum(input, |sums| {
+            if let Some(output) = output.next() {
+                *output = sums.map(|sum| if sum > T::ZERO { sum } else { T::ZERO });
+            }
+        });
+    }
+}
+
+/// An unquantized net; widths in quads (see [the module above](crate::conditioner)).
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Float<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> {
+    /// Inputs to the first hidden layer.
+    pub first: Dense<IN, HIDDEN>,
+    /// Hidden layer to hidden layer.
+    pub deep: [Dense<HIDDEN, HIDDEN>; DEEP],
+    /// Last hidden layer to outputs.
+    pub last: Dense<HIDDEN, OUT>,
+}
+
+const fn dense_fields<const IN: usize, const OUT: usize>() -> [Field; 2] {
+    [
+        Field::Data { name: "weights", format: Format::F32, count: 16 * IN * OUT, rule: Rule::Finite },
+        Field::Data { name: "bias", format: Format::F32, count: 4 * OUT, rule: Rule::Finite },
+    ]
+}
+
+const fn dense_record(fields: &'static [Field]) -> Record {
+    Record { name: "Dense", parameters: &[], fields, mixing: Mixing::None, macs: 0, scratch: 0 }
+}
+
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Float<IN, HIDDEN, DEEP, OUT> {
+    const FIRST: Record = dense_record(&const { dense_fields::<IN, HIDDEN>() });
+    const INNER: Record = dense_record(&const { dense_fields::<HIDDEN, HIDDEN>() });
+    const LAST: Record = dense_record(&const { dense_fields::<HIDDEN, OUT>() });
+}
+
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Conditioner
+    for Float<IN, HIDDEN, DEEP, OUT>
+{
+    const RECORD: Record = Record {
+        name: "Float",
+        parameters: &[
+            ("inputs", Value::Number(IN)),
+            ("hidden", Value::Number(HIDDEN)),
+            ("deep", Value::Number(DEEP)),
+            ("outputs", Value::Number(OUT)),
+            ("activation", Value::Word("Relu")),
+        ],
+        fields: &[
+            Field::Nested { times: 1, record: &Self::FIRST },
+            Field::Nested { times: DEEP, record: &Self::INNER },
+            Field::Nested { times: 1, record: &Self::LAST },
+        ],
+        mixing: Mixing::None,
+        macs: 16 * (IN * HIDDEN + DEEP * HIDDEN * HIDDEN + HIDDEN * OUT),
+        scratch: size_of::<[f32; 4]>() * (IN + 2 * HIDDEN),
+    };
+    const INPUTS: usize = IN;
+    const OUTPUTS: usize = OUT;
+}
+
+impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Evaluate<T>
+    for Float<IN, HIDDEN, DEEP, OUT>
+{
+    #[inline(always)]
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
+        const {
+            check_width(IN);
+            check_width(HIDDEN);
+        }
+        let deep = self.deep.iter().map(Dense::view);
+        let zero = [T::ZERO; 4];
+        let scratch = (&mut [zero; IN][..], &mut [zero; HIDDEN][..], &mut [zero; HIDDEN][..]);
+        evaluate((self.first.view(), deep, self.last.view()), input, context, scratch, output);
+    }
+}
+
+/// An unquantized net whose shape is known at run time.
+#[derive(Clone, Copy, Debug)]
+pub struct FloatView<'a> {
+    shape: Shape,
+    first: DenseView<'a>,
+    deep: &'a [u8],
+    last: DenseView<'a>,
+}
+
+impl<'a> FloatView<'a> {
+    /// The net at the start of `bytes`, and the bytes behind it. `None` when they are too few or not 4-aligned, or when
+    /// the shape is wider than [`WIDEST`].
+    #[must_use]
+    pub fn from_prefix(bytes: &'a [u8], shape: Shape) -> Option<(Self, &'a [u8])> {
+        let Shape { inputs, hidden, deep, outputs } = shape;
+        if inputs > WIDEST || hidden > WIDEST {
+            return None;
+        }
+        let (first, bytes) = DenseView::from_prefix(bytes, inputs, hidden)?;
+        let (deep, bytes) =
+            bytes.split_at_checked(deep * hidden * (hidden * size_of::<Block>() + size_of::<[f32; 4]>()))?;
+        let (last, bytes) = DenseView::from_prefix(bytes, hidden, outputs)?;
+        Some((Self { shape, first, deep, last }, bytes))
+    }
+}
+
+impl<T: Real> Evaluate<T> for FloatView<'_> {
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
+        let Shape { inputs, hidden, .. } = self.shape;
+        let mut rest = self.deep;
+        let deep = core::iter::from_fn(move || {
+            let (layer, behind) = DenseView::from_prefix(rest, hidden, hidden).filter(|_| !rest.is_empty())?;
+            rest = behind;
+            Some(layer)
+        });
+        let zero = [T::ZERO; 4];
+        let (mut a, mut b, mut c) = ([zero; WIDEST], [zero; WIDEST], [zero; WIDEST]);
+        let (Some(a), Some(b), Some(c)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
+            return;
+        };
+        evaluate((self.first, deep, self.last), input, context, (a, b, c), output);
+    }
+}
+
+/// The whole net: clamp the inputs, run the layers between two buffers.
+#[inline(always)]
+fn evaluate<'a, T: Real>(
+    (first, deep, last): (DenseView<'a>, impl Iterator<Item = DenseView<'a>>, DenseView<'a>),
+    input: &[T],
+    context: &[T],
+    (clamped, mut from, mut to): (&mut [[T; 4]], &mut [[T; 4]], &mut [[T; 4]]),
+    output: impl FnMut([T; 4]),
+) {
+    let limit = T::from_f32(INPUT_LIMIT);
+    fill(clamped, input.iter().chain(context), T::ZERO, |value| value.clamp_abs(limit));
+    first.hidden(clamped, from);
+    for layer in deep {
+        layer.hidden(from, to);
+        (from, to) = (to, from);
+    }
+    last.sum(from, output);
+}

@@ -1,0 +1,315 @@
+//! The quantized conditioner: int8 weights with a scale for each row, int16 activations, int32 accumulators.
+//!
+//! A value v is stored as an integer q with v ≈ scale · q. With activations q_a of scale s_a, weights q_w of scale s_w
+//! (its row's) and a bias already in units of s_a · s_w, a row's accumulator
+//!
+//! > acc = bias + Σ q_w · q_a
+//!
+//! is exact: [`WIDEST`] bounds the fan-in so that no int32 overflows. A hidden unit becomes the next activation by
+//! [`Requantization`], in integers; an output is acc · (s_a · s_w), the first floating-point operation.
+//!
+//! **Order of the weights.** Blocks of four rows by four columns, rows of blocks in order. Within a block a row's four
+//! weights are stored [w0, w2, w1, w3]: a Cortex-M4's SXTB16 then unpacks the word to (w0, w1), and rotated by 8 to
+//! (w2, w3), which meet the activations as they lie in memory.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
+use crate::real::Real;
+use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+
+/// Four activations.
+pub type Quad = [i16; 4];
+
+/// Four rows by four columns of weights, each row in the order [w0, w2, w1, w3].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
+#[repr(C, align(4))]
+pub struct Block(pub [[i8; 4]; 4]);
+
+impl Block {
+    /// The block of a 4 x 4 matrix in natural order.
+    #[must_use]
+    pub fn pack(rows: [[i8; 4]; 4]) -> Self {
+        Self(rows.map(|[w0, w1, w2, w3]| [w0, w2, w1, w3]))
+    }
+}
+
+/// The factor from an accumulator to the next activation: multiplier / 2^(16 + shift).
+///
+/// In integers, and without a 64-bit product, so that a Cortex-M0 does it in a few instructions:
+/// `((acc · multiplier) >> 16)`, rounded shift by `shift`, clamped to an int16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Requantization {
+    /// Between 2^14 and 2^15 - 1, so that 15 bits of the factor count; or 0.
+    pub multiplier: i16,
+    /// 0 to 31.
+    pub shift: u16,
+}
+
+impl Requantization {
+    /// The nearest to a positive `factor`; `None` for one above 32767/65536, not finite, or not positive.
+    #[must_use]
+    pub fn nearest(factor: f64) -> Option<Self> {
+        if !(factor > 0.0 && factor <= 32767.0 / 65536.0) {
+            return None;
+        }
+        let mut scaled = factor * 65536.0;
+        let mut shift = 0;
+        while scaled < 16384.0 && shift < 31 {
+            scaled *= 2.0;
+            shift += 1;
+        }
+        // Rounding can only reach 32768 from below 32768, and then the next exponent holds it exactly.
+        let rounded = libm::round(scaled);
+        if rounded > 32767.0 {
+            return Some(Self { multiplier: 16384, shift: shift - 1 });
+        }
+        Some(Self { multiplier: rounded as i16, shift })
+    }
+
+    /// The next activation, with ReLU: 0 to 32767.
+    #[inline(always)]
+    #[must_use]
+    pub fn relu(self, accumulator: i32) -> i16 {
+        let multiplier = i32::from(self.multiplier);
+        let high = (accumulator >> 16).wrapping_mul(multiplier);
+        let low = (accumulator & 0xFFFF).wrapping_mul(multiplier) as u32 >> 16;
+        let product = high.wrapping_add(low as i32);
+        let shift = u32::from(self.shift);
+        let half = (1_u32.wrapping_shl(shift) >> 1) as i32;
+        product.wrapping_add(half).wrapping_shr(shift).clamp(0, 32767) as i16
+    }
+}
+
+/// One fully connected layer of IN quads to OUT quads, with a scale of type `S` for each row.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Dense<S, const IN: usize, const OUT: usize> {
+    /// Blocks, a row of blocks after the other.
+    pub weights: [[Block; IN]; OUT],
+    /// In units of the accumulators.
+    pub bias: [[i32; 4]; OUT],
+    /// From accumulators to the next activations, or to the outputs.
+    pub scale: [[S; 4]; OUT],
+}
+
+/// The mathematics of a [`Dense`] layer, on slices.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseView<'a, S> {
+    weights: &'a [Block],
+    bias: &'a [[i32; 4]],
+    scale: &'a [[S; 4]],
+}
+
+impl<S, const IN: usize, const OUT: usize> Dense<S, IN, OUT> {
+    #[inline(always)]
+    fn view(&self) -> DenseView<'_, S> {
+        DenseView { weights: self.weights.as_flattened(), bias: &self.bias, scale: &self.scale }
+    }
+}
+
+impl<'a, S: FromBytes + Immutable> DenseView<'a, S> {
+    /// The layer at the start of `bytes`, and the bytes behind it; `None` when they are too few or not 4-aligned.
+    fn from_prefix(bytes: &'a [u8], inputs: usize, outputs: usize) -> Option<(Self, &'a [u8])> {
+        let (weights, bytes) = <[Block]>::ref_from_prefix_with_elems(bytes, inputs * outputs).ok()?;
+        let (bias, bytes) = <[[i32; 4]]>::ref_from_prefix_with_elems(bytes, outputs).ok()?;
+        let (scale, bytes) = <[[S; 4]]>::ref_from_prefix_with_elems(bytes, outputs).ok()?;
+        Some((Self { weights, bias, scale }, bytes))
+    }
+}
+
+impl<S: Copy> DenseView<'_, S> {
+    /// Gives the four accumulators and scales of each quad of rows to `row`, in order.
+    #[inline(always)]
+    fn accumulate(&self, input: &[Quad], mut row: impl FnMut([i32; 4], [S; 4])) {
+        let mut weights = self.weights;
+        for (bias, scale) in self.bias.iter().zip(self.scale) {
+            let Some((blocks, rest)) = weights.split_at_checked(input.len()) else { return };
+            weights = rest;
+            let mut accumulators = *bias;
+            for (Block(rows), [a0, a1, a2, a3]) in blocks.iter().zip(input) {
+                for (accumulator, [w0, w2, w1, w3]) in accumulators.iter_mut().zip(rows) {
+                    // Cannot overflow (see `WIDEST`); wrapping says so to the compiler in debug builds too.
+                    *accumulator = accumulator
+                        .wrapping_add(i32::from(*w0).wrapping_mul(i32::from(*a0)))
+                        .wrapping_add(i32::from(*w1).wrapping_mul(i32::from(*a1)))
+                        .wrapping_add(i32::from(*w2).wrapping_mul(i32::from(*a2)))
+                        .wrapping_add(i32::from(*w3).wrapping_mul(i32::from(*a3)));
+                }
+            }
+            row(accumulators, *scale);
+        }
+    }
+}
+
+impl DenseView<'_, Requantization> {
+    #[inline(always)]
+    fn hidden(&self, input: &[Quad], output: &mut [Quad]) {
+        let mut output = output.iter_mut();
+        self.accumulate(input, |accumulators, requantizations| {
+            if let Some(output) = output.next() {
+                for ((output, accumulator), requantization) in output.iter_mut().zip(accumulators).zip(requantizations)
+                {
+                    *output = requantization.relu(accumulator);
+                }
+            }
+        });
+    }
+}
+
+impl DenseView<'_, f32> {
+    #[inline(always)]
+    fn last<T: Real>(&self, input: &[Quad], mut output: impl FnMut([T; 4])) {
+        self.accumulate(input, |[a0, a1, a2, a3], [s0, s1, s2, s3]| {
+            let value = |accumulator, scale| T::from_i32(accumulator) * T::from_f32(scale);
+            output([value(a0, s0), value(a1, s1), value(a2, s2), value(a3, s3)]);
+        });
+    }
+}
+
+/// A quantized net; widths in quads (see [the module above](crate::conditioner)).
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> {
+    /// 1 / scale of the input activations; positive.
+    pub inverse_input_scale: f32,
+    /// Inputs to the first hidden layer.
+    pub first: Dense<Requantization, IN, HIDDEN>,
+    /// Hidden layer to hidden layer.
+    pub deep: [Dense<Requantization, HIDDEN, HIDDEN>; DEEP],
+    /// Last hidden layer to outputs.
+    pub last: Dense<f32, HIDDEN, OUT>,
+}
+
+const fn dense_fields<const IN: usize, const OUT: usize>(scale: Format, rule: Rule) -> [Field; 3] {
+    // What the products of a full row leave of an int32.
+    let limit = i32::MAX as u32 - if IN < WIDEST { IN as u32 } else { WIDEST as u32 } * 4 * 128 * 32767;
+    [
+        Field::Data { name: "weights", format: Format::I8, count: 16 * IN * OUT, rule: Rule::Any },
+        Field::Data { name: "bias", format: Format::I32, count: 4 * OUT, rule: Rule::Within(limit) },
+        Field::Data { name: "scale", format: scale, count: 4 * OUT, rule },
+    ]
+}
+
+const fn dense_record(fields: &'static [Field]) -> Record {
+    Record { name: "Dense", parameters: &[], fields, mixing: Mixing::None, macs: 0, scratch: 0 }
+}
+
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Int8<IN, HIDDEN, DEEP, OUT> {
+    const FIRST: Record = dense_record(&const { dense_fields::<IN, HIDDEN>(Format::Requantization, Rule::Any) });
+    const INNER: Record = dense_record(&const { dense_fields::<HIDDEN, HIDDEN>(Format::Requantization, Rule::Any) });
+    const LAST: Record = dense_record(&const { dense_fields::<HIDDEN, OUT>(Format::F32, Rule::Positive) });
+}
+
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Conditioner
+    for Int8<IN, HIDDEN, DEEP, OUT>
+{
+    const RECORD: Record = Record {
+        name: "Int8",
+        parameters: &[
+            ("inputs", Value::Number(IN)),
+            ("hidden", Value::Number(HIDDEN)),
+            ("deep", Value::Number(DEEP)),
+            ("outputs", Value::Number(OUT)),
+            ("activation", Value::Word("Relu")),
+            ("packing", Value::Word("Block0213")),
+            ("requantization", Value::Word("Multiply16Shift")),
+        ],
+        fields: &[
+            Field::Data { name: "inverse_input_scale", format: Format::F32, count: 1, rule: Rule::Positive },
+            Field::Nested { times: 1, record: &Self::FIRST },
+            Field::Nested { times: DEEP, record: &Self::INNER },
+            Field::Nested { times: 1, record: &Self::LAST },
+        ],
+        mixing: Mixing::None,
+        macs: 16 * (IN * HIDDEN + DEEP * HIDDEN * HIDDEN + HIDDEN * OUT),
+        scratch: size_of::<Quad>() * (IN + 2 * HIDDEN),
+    };
+    const INPUTS: usize = IN;
+    const OUTPUTS: usize = OUT;
+}
+
+impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Evaluate<T>
+    for Int8<IN, HIDDEN, DEEP, OUT>
+{
+    #[inline(always)]
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
+        const {
+            check_width(IN);
+            check_width(HIDDEN);
+        }
+        let deep = self.deep.iter().map(Dense::view);
+        let scratch = (&mut [[0; 4]; IN][..], &mut [[0; 4]; HIDDEN][..], &mut [[0; 4]; HIDDEN][..]);
+        let layers = (self.first.view(), deep, self.last.view());
+        evaluate(self.inverse_input_scale, layers, input, context, scratch, output);
+    }
+}
+
+/// A quantized net whose shape is known at run time.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8View<'a> {
+    shape: Shape,
+    inverse_input_scale: f32,
+    first: DenseView<'a, Requantization>,
+    deep: &'a [u8],
+    last: DenseView<'a, f32>,
+}
+
+impl<'a> Int8View<'a> {
+    /// The net at the start of `bytes`, and the bytes behind it. `None` when they are too few or not 4-aligned, or when
+    /// the shape is wider than [`WIDEST`].
+    #[must_use]
+    pub fn from_prefix(bytes: &'a [u8], shape: Shape) -> Option<(Self, &'a [u8])> {
+        let Shape { inputs, hidden, deep, outputs } = shape;
+        if inputs > WIDEST || hidden > WIDEST {
+            return None;
+        }
+        let (scale, bytes) = f32::ref_from_prefix(bytes).ok()?;
+        let (first, bytes) = DenseView::from_prefix(bytes, inputs, hidden)?;
+        let (deep, bytes) = bytes.split_at_checked(deep * hidden * (hidden + 2) * size_of::<Block>())?;
+        let (last, bytes) = DenseView::from_prefix(bytes, hidden, outputs)?;
+        Some((Self { shape, inverse_input_scale: *scale, first, deep, last }, bytes))
+    }
+}
+
+impl<T: Real> Evaluate<T> for Int8View<'_> {
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
+        let Shape { inputs, hidden, .. } = self.shape;
+        let mut rest = self.deep;
+        let deep = core::iter::from_fn(move || {
+            let (layer, behind) = DenseView::from_prefix(rest, hidden, hidden).filter(|_| !rest.is_empty())?;
+            rest = behind;
+            Some(layer)
+        });
+        let (mut a, mut b, mut c) = ([[0; 4]; WIDEST], [[0; 4]; WIDEST], [[0; 4]; WIDEST]);
+        let (Some(a), Some(b), Some(c)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
+            return;
+        };
+        evaluate(self.inverse_input_scale, (self.first, deep, self.last), input, context, (a, b, c), output);
+    }
+}
+
+/// The whole net: quantize the inputs, run the layers between two buffers, scale the outputs.
+#[inline(always)]
+fn evaluate<'a, T: Real>(
+    inverse_input_scale: f32,
+    (first, deep, last): (
+        DenseView<'a, Requantization>,
+        impl Iterator<Item = DenseView<'a, Requantization>>,
+        DenseView<'a, f32>,
+    ),
+    input: &[T],
+    context: &[T],
+    (quantized, mut from, mut to): (&mut [Quad], &mut [Quad], &mut [Quad]),
+    output: impl FnMut([T; 4]),
+) {
+    let scale = T::from_f32(inverse_input_scale);
+    fill(quantized, input.iter().chain(context), 0, |value| (*value * scale).round_i16());
+    first.hidden(quantized, from);
+    for layer in deep {
+        layer.hidden(from, to);
+        (from, to) = (to, from);
+    }
+    last.last(from, output);
+}

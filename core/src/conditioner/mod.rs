@@ -1,0 +1,103 @@
+//! Conditioners: the nets inside coupling layers. One file for each number format.
+//!
+//! A conditioner is a multilayer perceptron with ReLU on its hidden layers. Widths are counted in *quads*, four units,
+//! because the kernels work on blocks of four rows by four columns and every field stays a multiple of four bytes: a net
+//! type `Int8<INPUTS, HIDDEN, DEEP, OUTPUTS>` has 4 · INPUTS inputs (the last ones padded with zeros), DEEP + 1 hidden
+//! layers of 4 · HIDDEN units and 4 · OUTPUTS outputs.
+
+pub mod float;
+pub mod int8;
+
+pub use float::Float;
+pub use int8::Int8;
+
+use crate::real::Real;
+use crate::schema::Record;
+use crate::text::Text;
+
+/// What the compiler knows of a conditioner.
+pub trait Conditioner {
+    /// Shapes, stored fields and cost.
+    const RECORD: Record;
+    /// Inputs, in quads.
+    const INPUTS: usize;
+    /// Outputs, in quads.
+    const OUTPUTS: usize;
+}
+
+/// A net that can be evaluated in the scalar `T`: typed, or a view with shapes at run time.
+pub trait Evaluate<T: Real> {
+    /// Evaluates at `input` followed by `context`, and gives the outputs to `output`, a quad at a time, in order.
+    ///
+    /// Values beyond the net's inputs are ignored and missing ones are 0. Total: there is no input that panics.
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4]));
+}
+
+impl<T: Real, N: Evaluate<T>> Evaluate<T> for &N {
+    #[inline(always)]
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
+        N::evaluate(self, input, context, output);
+    }
+}
+
+/// The shape of a net whose type is not known when this code is compiled, in quads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Inputs, context included.
+    pub inputs: usize,
+    /// Units of every hidden layer.
+    pub hidden: usize,
+    /// Hidden layers less one: the number of hidden-to-hidden matrices.
+    pub deep: usize,
+    /// Outputs.
+    pub outputs: usize,
+}
+
+/// The widest layer of a net, in quads: 512 units, beyond which an int32 accumulator of int8 by int16 products could
+/// overflow.
+pub const WIDEST: usize = 128;
+
+/// Stops the build when a net's width is not the number of quads that `values` need.
+pub(crate) const fn check_quads(what: &str, quads: usize, values: usize) {
+    if quads != values.div_ceil(4) {
+        let mut buffer = [0; 256];
+        let mut text = Text::new(&mut buffer);
+        text.word("flowlet: the conditioner has ");
+        text.number(quads as u64);
+        text.word(" quads of ");
+        text.word(what);
+        text.word(", but its layer needs ");
+        text.number(values as u64);
+        text.word(" ");
+        text.word(what);
+        text.word(", which are ");
+        text.number(values.div_ceil(4) as u64);
+        text.word(" quads");
+        panic!("{}", text.as_str());
+    }
+}
+
+/// Stops the build when a net is too wide for its accumulators.
+pub(crate) const fn check_width(quads: usize) {
+    if quads > WIDEST {
+        let mut buffer = [0; 256];
+        let mut text = Text::new(&mut buffer);
+        text.word("flowlet: a conditioner's layer has a fan-in of ");
+        text.number(4 * quads as u64);
+        text.word(", but 32-bit accumulators of int8 by int16 products hold 512 at the most: choose a narrower net");
+        panic!("{}", text.as_str());
+    }
+}
+
+/// Fills `quads` with `values`, and the rest with `zero`.
+#[inline(always)]
+pub(crate) fn fill<V, Q: Copy>(
+    quads: &mut [[Q; 4]],
+    mut values: impl Iterator<Item = V>,
+    zero: Q,
+    map: impl Fn(V) -> Q,
+) {
+    for place in quads.iter_mut().flatten() {
+        *place = values.next().map_or(zero, &map);
+    }
+}

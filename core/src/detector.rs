@@ -1,0 +1,186 @@
+//! The detector: a flow and its calibration, in one value that lies in flash.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::base::{Base, BaseRecord};
+use crate::bijector::{Inverse, Layer};
+use crate::calibration::Calibration;
+use crate::flow::{Flow, ReadingError};
+use crate::model_file::{self, Architecture, LoadError, stop};
+use crate::{image, interaction};
+
+/// What a detector says of a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Assessment {
+    /// The log-density, in nats, in the units of the reading. Finite.
+    pub log_prob: f32,
+    /// The fraction of normal readings at least as anomalous: low is anomalous.
+    pub p_value: f32,
+    /// The score is above the model's threshold.
+    pub alarm: bool,
+}
+
+impl Assessment {
+    /// -log_prob: higher is more anomalous.
+    #[must_use]
+    pub fn score(&self) -> f32 {
+        -self.log_prob
+    }
+}
+
+/// A flow with its calibration of `N` knots: what a model file holds.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Detector<F, const N: usize> {
+    /// The density.
+    pub flow: F,
+    /// From scores to p-values and alarms.
+    pub calibration: Calibration<N>,
+}
+
+/// What a call keeps on the stack beside the reading and the layers' scratch: saved registers, spilled values and the
+/// elementary functions. Measured on an emulated Cortex-M4F, rounded up; the emulated device checks that
+/// [`Detector::RAM`] is never exceeded.
+const CALL_OVERHEAD: usize = 384;
+
+impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> Detector<Flow<D, L, B, C>, N> {
+    /// The architecture: all that the type says, as data. Its description's hash is the fingerprint of model files.
+    pub const ARCHITECTURE: Architecture = Architecture {
+        features: D,
+        context: C,
+        layers: &L::SCHEMA,
+        base: &B::RECORD,
+        calibration: &Calibration::<N>::RECORD,
+    };
+
+    /// Bytes of flash (or RAM, where it is loaded by [`Detector::from_postcard`]) that the model takes.
+    pub const FLASH: usize = size_of::<Self>();
+
+    /// Bytes of stack that one [`Detector::assess`] takes: the reading's copy, the layers' scratch and a stated overhead
+    /// for calls. No other RAM is used.
+    pub const RAM: usize = 2 * size_of::<[f32; D]>() + L::SCHEMA.scratch() + CALL_OVERHEAD;
+
+    /// Multiply-accumulates of one score, padding included.
+    pub const MACS: usize = L::SCHEMA.macs();
+
+    /// The image of the type has no padding and no surprises.
+    const CHECKED: () = {
+        let () = Flow::<D, L, B, C>::CHECKED;
+        assert!(
+            size_of::<Self>() == Self::ARCHITECTURE.size(),
+            "flowlet: a type's fields do not add up to its size: a layer's SCHEMA disagrees with its struct"
+        );
+    };
+
+    /// The model in `file`, read and checked by the compiler:
+    ///
+    /// ```ignore
+    /// static PUMP: Pump = Pump::from_file(include_bytes!("pump.flow"));
+    /// ```
+    ///
+    /// The weights then lie in flash, and nothing is parsed or copied at run time. Above a few kilobytes the static needs
+    /// `#[allow(long_running_const_eval)]`.
+    ///
+    /// # Panics
+    /// In the compiler: a damaged file, or one that does not fit the type, stops the build with a message that says which.
+    #[must_use]
+    pub const fn from_file(file: &[u8]) -> Self
+    where
+        L: FromBytes,
+        B: FromBytes,
+    {
+        match Self::check(file) {
+            Ok(body) => image::read(body),
+            Err(error) => stop(&error),
+        }
+    }
+
+    /// The model in `file`, used where it lies: a model file in flash that is not linked in, 4-aligned, and cut to its
+    /// length (see [`model_file::length`]). No copy and no RAM.
+    ///
+    /// # Errors
+    /// [`LoadError`]: damaged, not of this type, or misaligned. Every single flipped bit and missing byte is found.
+    pub fn from_flash(file: &[u8]) -> Result<&Self, LoadError>
+    where
+        L: FromBytes + KnownLayout + Immutable,
+        B: FromBytes + KnownLayout + Immutable,
+    {
+        let body = Self::check(file)?;
+        Self::ref_from_bytes(body).map_err(|_| LoadError::Misaligned { required: align_of::<Self>() })
+    }
+
+    /// The model in `file`, decoded by postcard and copied: for files that arrive over the air, at any alignment.
+    ///
+    /// # Errors
+    /// [`LoadError`]: damaged, or not of this type. Every single flipped bit and missing byte is found.
+    pub fn from_postcard(file: &[u8]) -> Result<Self, LoadError>
+    where
+        L: FromBytes,
+        B: FromBytes,
+    {
+        let (prefix, rest) = postcard::take_from_bytes::<model_file::Prefix>(file)
+            .map_err(|_| LoadError::TooShort { expected: model_file::PREFIX, found: file.len() })?;
+        let body = Self::ARCHITECTURE.check(&prefix, file, rest)?;
+        Self::check_body(body)?;
+        Self::read_from_bytes(body)
+            .map_err(|_| LoadError::BodyLength { expected: size_of::<Self>(), found: body.len() })
+    }
+
+    /// The body of `file`, all checks passed.
+    const fn check(file: &[u8]) -> Result<&[u8], LoadError> {
+        let Some((prefix, rest)) = model_file::Prefix::split_from(file) else {
+            return Err(LoadError::TooShort { expected: model_file::PREFIX, found: file.len() });
+        };
+        let body = match Self::ARCHITECTURE.check(&prefix, file, rest) {
+            Ok(body) => body,
+            Err(error) => return Err(error),
+        };
+        match Self::check_body(body) {
+            Ok(()) => Ok(body),
+            Err(error) => Err(error),
+        }
+    }
+
+    const fn check_body(body: &[u8]) -> Result<(), LoadError> {
+        let () = Self::CHECKED;
+        match Self::ARCHITECTURE.check_rules(body) {
+            Ok(()) => interaction::check::<D>(&L::SCHEMA, Some(body)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Scores a reading: log-density, p-value and alarm.
+    ///
+    /// However far off the reading, the score is finite or saturates at `f32::MAX`, most anomalous.
+    ///
+    /// # Errors
+    /// [`ReadingError`] for infinite or NaN values: a fault of a sensor, never "normal".
+    #[inline]
+    pub fn assess(&self, reading: &[f32; D], context: &[f32; C]) -> Result<Assessment, ReadingError>
+    where
+        L: Inverse<D, C>,
+        B: Base<D>,
+    {
+        let log_prob = self.flow.log_prob(reading, context)?;
+        let calibration = self.calibration.view();
+        Ok(Assessment { log_prob, p_value: calibration.p_value(-log_prob), alarm: calibration.alarm(-log_prob) })
+    }
+
+    /// [`Detector::assess`] for slices.
+    ///
+    /// # Errors
+    /// Also [`ReadingError::WrongLength`].
+    #[inline]
+    pub fn assess_slice(&self, reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError>
+    where
+        L: Inverse<D, C>,
+        B: Base<D>,
+    {
+        let reading: &[f32; D] =
+            reading.try_into().map_err(|_| ReadingError::WrongLength { expected: D, found: reading.len() })?;
+        let context: &[f32; C] =
+            context.try_into().map_err(|_| ReadingError::WrongLength { expected: C, found: context.len() })?;
+        self.assess(reading, context)
+    }
+}

@@ -1,0 +1,143 @@
+//! The flow: layers and a base, and the change of variables that makes them a density.
+
+use core::fmt;
+
+use rand_core::Rng;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::base::{Base, StandardNormal};
+use crate::bijector::{Forward, Inverse, Layer};
+use crate::interaction;
+use crate::model_file::stop;
+
+/// Why a reading has no density. Never to be taken for "normal".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReadingError {
+    /// A feature is infinite or NaN: a fault of the sensor or of what reads it.
+    NotFinite {
+        /// Its index in the reading.
+        feature: usize,
+    },
+    /// A context value is infinite or NaN.
+    ContextNotFinite {
+        /// Its index in the context.
+        index: usize,
+    },
+    /// The reading has another number of features than the model.
+    WrongLength {
+        /// Features of the model.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// The density is infinite here, as that of a cube at 0.
+    Singular,
+}
+
+impl fmt::Display for ReadingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFinite { feature } => write!(f, "feature {feature} of the reading is infinite or NaN"),
+            Self::ContextNotFinite { index } => write!(f, "value {index} of the context is infinite or NaN"),
+            Self::WrongLength { expected, found } => write!(f, "expected {expected} values, found {found}"),
+            Self::Singular => f.write_str("the density is infinite at this reading"),
+        }
+    }
+}
+
+impl core::error::Error for ReadingError {}
+
+/// A normalizing flow over `D` features given `C` context values: an exact probability density.
+///
+/// `L` is the composition of the layers, in the order data -> base: a layer, a [`Chain`](crate::Chain) or an array.
+/// The build stops, naming the features, when `L` cannot model how two of them depend on each other, or never
+/// transforms one.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Flow<const D: usize, L, B = StandardNormal<D>, const C: usize = 0> {
+    /// The layers.
+    pub layers: L,
+    /// The base.
+    pub base: B,
+}
+
+impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
+    /// Evaluated by the compiler for every flow that is used; permutations that are data are left to the loaders.
+    pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(&L::SCHEMA, None) {
+        stop(&error)
+    };
+
+    /// The log-density at a reading, in nats, in the units of the reading.
+    ///
+    /// Always finite: however far off the reading, the result saturates at `f32::MIN`, most anomalous.
+    ///
+    /// # Errors
+    /// [`ReadingError`] for infinite or NaN values, and where the density is infinite.
+    #[inline]
+    pub fn log_prob(&self, x: &[f32; D], context: &[f32; C]) -> Result<f32, ReadingError>
+    where
+        L: Inverse<D, C>,
+        B: Base<D>,
+    {
+        let (z, log_det) = self.to_base(x, context)?;
+        if log_det == f32::INFINITY {
+            return Err(ReadingError::Singular);
+        }
+        let log_prob = self.base.log_prob(&z) + log_det;
+        // Also for a NaN, which no fitted parameters give, but hostile ones could.
+        Ok(if log_prob > f32::MIN { log_prob } else { f32::MIN })
+    }
+
+    /// The base coordinates z of a reading: standard normal for readings like the fitted ones.
+    ///
+    /// # Errors
+    /// [`ReadingError`] for infinite or NaN values.
+    #[inline]
+    pub fn latent(&self, x: &[f32; D], context: &[f32; C]) -> Result<[f32; D], ReadingError>
+    where
+        L: Inverse<D, C>,
+    {
+        self.to_base(x, context).map(|(z, _)| z)
+    }
+
+    /// A reading drawn from the density.
+    #[inline]
+    pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R, context: &[f32; C]) -> [f32; D]
+    where
+        L: Forward<D, C>,
+        B: Base<D>,
+    {
+        let () = Self::CHECKED;
+        let mut x = self.base.sample(rng);
+        self.layers.forward(&mut x, context);
+        x
+    }
+
+    #[inline]
+    fn to_base(&self, x: &[f32; D], context: &[f32; C]) -> Result<([f32; D], f32), ReadingError>
+    where
+        L: Inverse<D, C>,
+    {
+        let () = Self::CHECKED;
+        check_finite(x, context)?;
+        let mut z = *x;
+        let log_det = self.layers.inverse(&mut z, context);
+        Ok((z, log_det))
+    }
+}
+
+/// All values must be finite, in a reading and in its context.
+///
+/// # Errors
+/// [`ReadingError::NotFinite`] or [`ReadingError::ContextNotFinite`], with the index of the first that is not.
+#[inline]
+pub fn check_finite(x: &[f32], context: &[f32]) -> Result<(), ReadingError> {
+    if let Some(feature) = x.iter().position(|value| !value.is_finite()) {
+        return Err(ReadingError::NotFinite { feature });
+    }
+    if let Some(index) = context.iter().position(|value| !value.is_finite()) {
+        return Err(ReadingError::ContextNotFinite { index });
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The cube, element by element: x = z³.
+//!
+//! With z ~ N(0, 1) its density is p(x) = exp(-|x|^(2/3)/2) / (3 √(2π) |x|^(2/3)), singular at 0. There the
+//! log-determinant is +∞, which [`Flow::log_prob`](crate::Flow::log_prob) reports as
+//! [`ReadingError::Singular`](crate::ReadingError::Singular): a typed case, not a NaN.
+
+use core::marker::PhantomData;
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::bijector::{Forward, Inverse, Layer};
+use crate::elementary::{Elementary, ElementaryName, Libm};
+use crate::real::Real;
+use crate::schema::{Mixing, Record, Schema, Value};
+
+/// x_i = z_i³. Stores nothing.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Cube<E = Libm>(PhantomData<E>);
+
+impl<E> Cube<E> {
+    /// The layer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E> Default for Cube<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: ElementaryName> Layer for Cube<E> {
+    const SCHEMA: Schema = Schema::Layer(&Record {
+        name: "Cube",
+        parameters: &[("elementary", Value::Word(E::NAME))],
+        fields: &[],
+        mixing: Mixing::Elementwise,
+        macs: 0,
+        scratch: 0,
+    });
+}
+
+/// ln(3 z²): the logarithm of the derivative of z³; -∞ at 0.
+#[inline]
+fn log_slope<T: Real, E: Elementary<T>>(z: T) -> T {
+    let slope = T::from_f32(3.0) * z * z;
+    if slope > T::ZERO { E::ln(slope) } else { T::from_f32(f32::NEG_INFINITY) }
+}
+
+impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Cube<E> {
+    #[inline]
+    fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
+        let mut log_det = T::ZERO;
+        for x in x {
+            *x = E::cbrt(*x);
+            log_det = log_det - log_slope::<T, E>(*x);
+        }
+        log_det
+    }
+}
+
+impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Forward<D, C, T> for Cube<E> {
+    #[inline]
+    fn forward(&self, z: &mut [T; D], _: &[T; C]) -> T {
+        let mut log_det = T::ZERO;
+        for z in z {
+            log_det = log_det + log_slope::<T, E>(*z);
+            *z = *z * *z * *z;
+        }
+        log_det
+    }
+}

@@ -1,0 +1,39 @@
+//! Reversal: the order of the features, turned around. Volume-preserving, and its own inverse.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::bijector::{Forward, Inverse, Layer};
+use crate::real::Real;
+use crate::schema::{Mixing, Record, Schema};
+
+/// z_i = x_(D-1-i). Stores nothing.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Reverse;
+
+impl Layer for Reverse {
+    const SCHEMA: Schema = Schema::Layer(&Record {
+        name: "Reverse",
+        parameters: &[],
+        fields: &[],
+        mixing: Mixing::Reverse,
+        macs: 0,
+        scratch: 0,
+    });
+}
+
+impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Reverse {
+    #[inline]
+    fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
+        x.reverse();
+        T::ZERO
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Forward<D, C, T> for Reverse {
+    #[inline]
+    fn forward(&self, z: &mut [T; D], _: &[T; C]) -> T {
+        z.reverse();
+        T::ZERO
+    }
+}

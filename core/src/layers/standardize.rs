@@ -1,0 +1,91 @@
+//! Standardization: the units of the raw reading to zero mean and unit variance.
+//!
+//! z_i = (x_i - mean_i) · inverse_scale_i, log |det| = Σ ln inverse_scale_i. A layer like any other, so that
+//! log-densities are in the units of the raw reading and the model file needs nothing beside it.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::bijector::{Forward, Inverse, Layer};
+use crate::real::Real;
+use crate::schema::{Field, Format, Mixing, Record, Rule, Schema, Value};
+
+/// Shifts and scales every feature by constants.
+#[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Standardize<const D: usize> {
+    /// Subtracted, in the units of the feature.
+    pub mean: [f32; D],
+    /// Multiplied, per unit of the feature; positive.
+    pub inverse_scale: [f32; D],
+    /// Σ ln inverse_scale, stored because it is the same for every reading.
+    pub log_det: f32,
+}
+
+impl<const D: usize> Layer for Standardize<D> {
+    const SCHEMA: Schema = Schema::Layer(&Record {
+        name: "Standardize",
+        parameters: &[("features", Value::Number(D))],
+        fields: &[
+            Field::Data { name: "mean", format: Format::F32, count: D, rule: Rule::Finite },
+            Field::Data { name: "inverse_scale", format: Format::F32, count: D, rule: Rule::Positive },
+            Field::Data { name: "log_det", format: Format::F32, count: 1, rule: Rule::Finite },
+        ],
+        mixing: Mixing::Units,
+        macs: 0,
+        scratch: 0,
+    });
+}
+
+/// The layer's mathematics, on slices of one length.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardizeView<'a> {
+    /// Subtracted.
+    pub mean: &'a [f32],
+    /// Multiplied.
+    pub inverse_scale: &'a [f32],
+    /// Σ ln inverse_scale.
+    pub log_det: f32,
+}
+
+impl StandardizeView<'_> {
+    /// Data -> base, in place; returns the log-determinant.
+    #[inline]
+    pub fn inverse<T: Real>(&self, x: &mut [T]) -> T {
+        for ((x, mean), scale) in x.iter_mut().zip(self.mean).zip(self.inverse_scale) {
+            *x = (*x - T::from_f32(*mean)) * T::from_f32(*scale);
+        }
+        T::from_f32(self.log_det)
+    }
+
+    /// Base -> data, in place; returns the log-determinant.
+    #[inline]
+    pub fn forward<T: Real>(&self, z: &mut [T]) -> T {
+        for ((z, mean), scale) in z.iter_mut().zip(self.mean).zip(self.inverse_scale) {
+            *z = *z / T::from_f32(*scale) + T::from_f32(*mean);
+        }
+        -T::from_f32(self.log_det)
+    }
+}
+
+impl<const D: usize> Standardize<D> {
+    /// The parameters, lent.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> StandardizeView<'_> {
+        StandardizeView { mean: &self.mean, inverse_scale: &self.inverse_scale, log_det: self.log_det }
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Standardize<D> {
+    #[inline]
+    fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
+        self.view().inverse(x)
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Forward<D, C, T> for Standardize<D> {
+    #[inline]
+    fn forward(&self, z: &mut [T; D], _: &[T; C]) -> T {
+        self.view().forward(z)
+    }
+}

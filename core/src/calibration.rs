@@ -7,7 +7,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
 /// The distribution of held-back scores, as `N` knots of its upper tail function.
 ///
@@ -29,20 +29,7 @@ pub struct Calibration<const N: usize> {
 }
 
 impl<const N: usize> Calibration<N> {
-    pub(crate) const RECORD: Record = Record {
-        name: "Calibration",
-        parameters: &[("knots", Value::Number(N))],
-        fields: &[
-            Field::Data { name: "scores", format: Format::F32, count: N, rule: Rule::Ascending },
-            Field::Data { name: "above", format: Format::U32, count: N, rule: Rule::Descending },
-            Field::Data { name: "rows", format: Format::U32, count: 1, rule: Rule::Any },
-            Field::Data { name: "threshold", format: Format::F32, count: 1, rule: Rule::Finite },
-            Field::Data { name: "false_alarm_rate", format: Format::F32, count: 1, rule: Rule::Positive },
-        ],
-        mixing: Mixing::None,
-        macs: 0,
-        scratch: 0,
-    };
+    pub(crate) const RECORD: Record = record(&const { parameters(N) }, &const { fields(N) });
 
     /// The calibration, lent.
     #[inline]
@@ -50,6 +37,30 @@ impl<const N: usize> Calibration<N> {
     pub fn view(&self) -> CalibrationView<'_> {
         CalibrationView { scores: &self.scores, above: &self.above, rows: self.rows, threshold: self.threshold }
     }
+}
+
+/// What describes a calibration of so many knots.
+#[must_use]
+pub const fn parameters(knots: usize) -> [Parameter; 1] {
+    [("knots", Value::Number(knots))]
+}
+
+/// What a calibration of so many knots stores.
+#[must_use]
+pub const fn fields(knots: usize) -> [Field; 5] {
+    [
+        Field::Data { name: "scores", format: Format::F32, count: knots, rule: Rule::Ascending },
+        Field::Data { name: "above", format: Format::U32, count: knots, rule: Rule::Descending },
+        Field::Data { name: "rows", format: Format::U32, count: 1, rule: Rule::Any },
+        Field::Data { name: "threshold", format: Format::F32, count: 1, rule: Rule::Finite },
+        Field::Data { name: "false_alarm_rate", format: Format::F32, count: 1, rule: Rule::Positive },
+    ]
+}
+
+/// The record of a calibration. Every model has one, so it needs no name.
+#[must_use]
+pub const fn record(parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
+    Record::stored("", parameters, fields)
 }
 
 /// The mathematics of a [`Calibration`], on slices.

@@ -6,8 +6,8 @@ use crate::base::{Base, BaseRecord};
 use crate::bijector::{Inverse, Layer};
 use crate::calibration::Calibration;
 use crate::flow::{Flow, ReadingError};
+use crate::image;
 use crate::model_file::{self, Architecture, LoadError, stop};
-use crate::{image, interaction};
 
 /// What a detector says of a reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,33 +121,16 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> De
     {
         let (prefix, rest) = postcard::take_from_bytes::<model_file::Prefix>(file)
             .map_err(|_| LoadError::TooShort { expected: model_file::PREFIX, found: file.len() })?;
-        let body = Self::ARCHITECTURE.check(&prefix, file, rest)?;
-        Self::check_body(body)?;
+        let () = Self::CHECKED;
+        let body = Self::ARCHITECTURE.check_parts::<D>(&prefix, rest)?;
         Self::read_from_bytes(body)
             .map_err(|_| LoadError::BodyLength { expected: size_of::<Self>(), found: body.len() })
     }
 
     /// The body of `file`, all checks passed.
     const fn check(file: &[u8]) -> Result<&[u8], LoadError> {
-        let Some((prefix, rest)) = model_file::Prefix::split_from(file) else {
-            return Err(LoadError::TooShort { expected: model_file::PREFIX, found: file.len() });
-        };
-        let body = match Self::ARCHITECTURE.check(&prefix, file, rest) {
-            Ok(body) => body,
-            Err(error) => return Err(error),
-        };
-        match Self::check_body(body) {
-            Ok(()) => Ok(body),
-            Err(error) => Err(error),
-        }
-    }
-
-    const fn check_body(body: &[u8]) -> Result<(), LoadError> {
         let () = Self::CHECKED;
-        match Self::ARCHITECTURE.check_rules(body) {
-            Ok(()) => interaction::check::<D>(&L::SCHEMA, Some(body)),
-            Err(error) => Err(error),
-        }
+        Self::ARCHITECTURE.check::<D>(file)
     }
 
     /// Scores a reading: log-density, p-value and alarm.

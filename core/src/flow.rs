@@ -64,7 +64,7 @@ pub struct Flow<const D: usize, L, B = StandardNormal<D>, const C: usize = 0> {
 
 impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
     /// Evaluated by the compiler for every flow that is used; permutations that are data are left to the loaders.
-    pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(&L::SCHEMA, None) {
+    pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(D, &L::SCHEMA, None) {
         stop(&error)
     };
 

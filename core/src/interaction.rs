@@ -8,10 +8,12 @@ use crate::model_file::LoadError;
 use crate::schema::{Mixing, Record, Schema, word_at};
 
 /// The most features a flow can have: one bit each.
-pub(crate) const MOST_FEATURES: usize = 128;
+pub const MOST_FEATURES: usize = 128;
 
 /// What is known of the coordinates between two layers.
 struct Coordinates<'a> {
+    /// How many.
+    features: usize,
     /// S_k of every coordinate k, a bit for each feature.
     sets: &'a mut [u128],
     /// The feature that a coordinate carries on.
@@ -22,24 +24,29 @@ struct Coordinates<'a> {
     transformed: u128,
 }
 
-/// Checks the layers of a flow of `D` features.
+/// Checks the layers of a flow of `features`; `CAPACITY` holds as many or more.
 ///
 /// Where a permutation is data, `image` is the flow's image (its layers come first); without one, such a flow passes,
 /// and its loader calls again with the image.
 ///
 /// # Errors
 /// [`LoadError::NeverTransformed`] and [`LoadError::NeverInteract`], naming the features.
-pub(crate) const fn check<const D: usize>(schema: &Schema, image: Option<&[u8]>) -> Result<(), LoadError> {
-    const { assert!(D > 0 && D <= MOST_FEATURES, "flowlet: a flow has 1 to 128 features") };
-    let (mut sets, mut carries) = ([0; D], [0; D]);
-    let (mut gathered_sets, mut gathered_carries) = ([0; D], [0; D]);
+pub(crate) const fn check<const CAPACITY: usize>(
+    features: usize,
+    schema: &Schema,
+    image: Option<&[u8]>,
+) -> Result<(), LoadError> {
+    const { assert!(CAPACITY > 0 && CAPACITY <= MOST_FEATURES, "flowlet: a flow has 1 to 128 features") };
+    let (mut sets, mut carries) = ([0; CAPACITY], [0; CAPACITY]);
+    let (mut gathered_sets, mut gathered_carries) = ([0; CAPACITY], [0; CAPACITY]);
     let mut k = 0;
-    while k < D {
+    while k < features {
         set(&mut sets, k, bit(k));
         set(&mut carries, k, k as u8);
         k += 1;
     }
     let mut coordinates = Coordinates {
+        features,
         sets: &mut sets,
         carries: &mut carries,
         gathered: (&mut gathered_sets, &mut gathered_carries),
@@ -51,20 +58,20 @@ pub(crate) const fn check<const D: usize>(schema: &Schema, image: Option<&[u8]>)
     let transformed = coordinates.transformed;
 
     let mut feature = 0;
-    while feature < D {
+    while feature < features {
         if transformed & bit(feature) == 0 {
             return Err(LoadError::NeverTransformed { feature });
         }
         let mut together = 0;
         let mut k = 0;
-        while k < D {
+        while k < features {
             if at(&sets, k) & bit(feature) != 0 {
                 together |= at(&sets, k);
             }
             k += 1;
         }
         let mut other = feature + 1;
-        while other < D {
+        while other < features {
             if together & bit(other) == 0 {
                 return Err(LoadError::NeverInteract { first: feature, second: other });
             }
@@ -104,7 +111,7 @@ impl Coordinates<'_> {
     }
 
     const fn layer(&mut self, record: &Record, turned: bool, image: Option<&[u8]>, offset: usize) -> bool {
-        let features = self.sets.len();
+        let features = self.features;
         match record.mixing {
             Mixing::None | Mixing::Units => {}
             Mixing::Elementwise => self.transform_from(0),
@@ -152,7 +159,7 @@ impl Coordinates<'_> {
 
     const fn transform_from(&mut self, start: usize) {
         let mut k = start;
-        while k < self.carries.len() {
+        while k < self.features {
             self.transformed |= bit(at(self.carries, k) as usize);
             k += 1;
         }

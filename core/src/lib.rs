@@ -24,7 +24,7 @@
 //!
 //! // All that the model needs, known before there is a model:
 //! assert_eq!(Pump::MACS, 8448);
-//! assert_eq!(Pump::FLASH, 13188);
+//! assert_eq!(Pump::FLASH, 13248);
 //! assert!(Pump::RAM < 1024);
 //! ```
 //!

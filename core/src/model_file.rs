@@ -14,6 +14,8 @@ use core::fmt;
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::{Deserialize, Serialize};
 
+use crate::interaction;
+pub use crate::interaction::MOST_FEATURES;
 use crate::schema::{Record, Schema};
 use crate::text::Text;
 
@@ -306,7 +308,7 @@ impl Architecture {
     /// Writes the canonical description, a term that RON reads. Whatever changes a score's bits, or the meaning of the
     /// body's bytes, is in it.
     pub const fn describe(&self, text: &mut Text<'_>) {
-        text.word("Detector(features:");
+        text.word("(features:");
         text.number(self.features as u64);
         text.word(",context:");
         text.number(self.context as u64);
@@ -333,14 +335,30 @@ impl Architecture {
         self.layers.size() + self.base.size() + self.calibration.size()
     }
 
-    /// Checks the prefix of `file` against this architecture and against `rest`, which follows it; returns the body.
-    pub(crate) const fn check<'a>(&self, prefix: &Prefix, file: &[u8], rest: &'a [u8]) -> Result<&'a [u8], LoadError> {
+    /// The body of `file`, with everything checked: the prefix, the checksum, the fingerprint, the rules of all stored
+    /// values, and the interaction of all features. `CAPACITY` is the number of features or more.
+    ///
+    /// # Errors
+    /// [`LoadError`], for the first thing that does not fit.
+    pub const fn check<'a, const CAPACITY: usize>(&self, file: &'a [u8]) -> Result<&'a [u8], LoadError> {
+        let Some((prefix, rest)) = Prefix::split_from(file) else {
+            return Err(LoadError::TooShort { expected: PREFIX, found: file.len() });
+        };
+        self.check_parts::<CAPACITY>(&prefix, rest)
+    }
+
+    /// As [`Architecture::check`], on the prefix and what follows it.
+    pub(crate) const fn check_parts<'a, const CAPACITY: usize>(
+        &self,
+        prefix: &Prefix,
+        rest: &'a [u8],
+    ) -> Result<&'a [u8], LoadError> {
         if let Err(error) = check_start(prefix) {
             return Err(error);
         }
-        let length = u32::from_le_bytes(prefix.length) as usize;
-        if length != file.len() {
-            return Err(LoadError::Length { expected: length, found: file.len() });
+        let (expected, found) = (u32::from_le_bytes(prefix.length) as usize, PREFIX + rest.len());
+        if expected != found {
+            return Err(LoadError::Length { expected, found });
         }
         let (expected, found) = (self.fingerprint(), u64::from_le_bytes(prefix.fingerprint));
         if expected != found {
@@ -355,11 +373,17 @@ impl Architecture {
         if expected != found {
             return Err(LoadError::Crc { expected, found });
         }
-        Ok(body)
+        match self.check_body::<CAPACITY>(body) {
+            Ok(()) => Ok(body),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Checks the rules of all stored values.
-    pub(crate) const fn check_rules(&self, body: &[u8]) -> Result<(), LoadError> {
+    /// Checks the rules of all stored values and the interaction of all features.
+    ///
+    /// # Errors
+    /// [`LoadError::Field`], [`LoadError::NeverTransformed`], [`LoadError::NeverInteract`].
+    pub const fn check_body<const CAPACITY: usize>(&self, body: &[u8]) -> Result<(), LoadError> {
         let offset = match self.layers.check(body, 0) {
             Ok(offset) => offset,
             Err(error) => return Err(error),
@@ -369,7 +393,7 @@ impl Architecture {
             Err(error) => return Err(error),
         };
         match self.calibration.check(body, offset) {
-            Ok(_) => Ok(()),
+            Ok(_) => interaction::check::<CAPACITY>(self.features, self.layers, Some(body)),
             Err(error) => Err(error),
         }
     }

@@ -27,7 +27,7 @@ pub struct Record {
     /// The name of the type.
     pub name: &'static str,
     /// What distinguishes this type from others of its name, in canonical order.
-    pub parameters: &'static [(&'static str, Value)],
+    pub parameters: &'static [Parameter],
     /// What it stores, in the order of its bytes.
     pub fields: &'static [Field],
     /// Which outputs depend on which inputs (layers only).
@@ -37,6 +37,9 @@ pub struct Record {
     /// Bytes of scratch that one evaluation keeps on the stack.
     pub scratch: usize,
 }
+
+/// A name and a value that distinguish a type from others of its kind.
+pub type Parameter = (&'static str, Value);
 
 /// The value of a parameter.
 #[derive(Debug)]
@@ -138,6 +141,12 @@ pub enum Mixing {
 }
 
 impl Record {
+    /// A record of what is only stored: it mixes nothing and costs nothing.
+    #[must_use]
+    pub const fn stored(name: &'static str, parameters: &'static [Parameter], fields: &'static [Field]) -> Self {
+        Self { name, parameters, fields, mixing: Mixing::None, macs: 0, scratch: 0 }
+    }
+
     /// Bytes of the image.
     #[must_use]
     pub const fn size(&self) -> usize {

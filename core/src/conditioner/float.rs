@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
 use crate::real::Real;
-use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
 /// Four rows by four columns of weights, in natural order: `[row][column]`.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, KnownLayout, Immutable)]
@@ -94,44 +94,63 @@ pub struct Float<const IN: usize, const HIDDEN: usize, const DEEP: usize, const 
     pub last: Dense<HIDDEN, OUT>,
 }
 
-const fn dense_fields<const IN: usize, const OUT: usize>() -> [Field; 2] {
+/// What one layer stores.
+#[must_use]
+pub const fn dense_fields(inputs: usize, outputs: usize) -> [Field; 2] {
     [
-        Field::Data { name: "weights", format: Format::F32, count: 16 * IN * OUT, rule: Rule::Finite },
-        Field::Data { name: "bias", format: Format::F32, count: 4 * OUT, rule: Rule::Finite },
+        Field::Data { name: "weights", format: Format::F32, count: 16 * inputs * outputs, rule: Rule::Finite },
+        Field::Data { name: "bias", format: Format::F32, count: 4 * outputs, rule: Rule::Finite },
     ]
 }
 
-const fn dense_record(fields: &'static [Field]) -> Record {
-    Record { name: "Dense", parameters: &[], fields, mixing: Mixing::None, macs: 0, scratch: 0 }
+/// What describes the net.
+#[must_use]
+pub const fn parameters(shape: Shape) -> [Parameter; 5] {
+    [
+        ("inputs", Value::Number(shape.inputs)),
+        ("hidden", Value::Number(shape.hidden)),
+        ("deep", Value::Number(shape.deep)),
+        ("outputs", Value::Number(shape.outputs)),
+        ("activation", Value::Word("Relu")),
+    ]
+}
+
+/// What the net stores.
+#[must_use]
+pub const fn fields(shape: Shape, first: &'static Record, inner: &'static Record, last: &'static Record) -> [Field; 3] {
+    [
+        Field::Nested { times: 1, record: first },
+        Field::Nested { times: shape.deep, record: inner },
+        Field::Nested { times: 1, record: last },
+    ]
+}
+
+/// The net's record.
+#[must_use]
+pub const fn record(shape: Shape, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
+    let Shape { inputs, hidden, .. } = shape;
+    Record {
+        macs: shape.macs(),
+        scratch: size_of::<[f32; 4]>() * (inputs + 2 * hidden),
+        ..Record::stored("Float", parameters, fields)
+    }
 }
 
 impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Float<IN, HIDDEN, DEEP, OUT> {
-    const FIRST: Record = dense_record(&const { dense_fields::<IN, HIDDEN>() });
-    const INNER: Record = dense_record(&const { dense_fields::<HIDDEN, HIDDEN>() });
-    const LAST: Record = dense_record(&const { dense_fields::<HIDDEN, OUT>() });
+    const SHAPE: Shape = Shape { inputs: IN, hidden: HIDDEN, deep: DEEP, outputs: OUT };
+    const FIRST: Record = Record::stored("Dense", &[], &const { dense_fields(IN, HIDDEN) });
+    const INNER: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, HIDDEN) });
+    const LAST: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, OUT) });
 }
 
 impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Conditioner
     for Float<IN, HIDDEN, DEEP, OUT>
 {
-    const RECORD: Record = Record {
-        name: "Float",
-        parameters: &[
-            ("inputs", Value::Number(IN)),
-            ("hidden", Value::Number(HIDDEN)),
-            ("deep", Value::Number(DEEP)),
-            ("outputs", Value::Number(OUT)),
-            ("activation", Value::Word("Relu")),
-        ],
-        fields: &[
-            Field::Nested { times: 1, record: &Self::FIRST },
-            Field::Nested { times: DEEP, record: &Self::INNER },
-            Field::Nested { times: 1, record: &Self::LAST },
-        ],
-        mixing: Mixing::None,
-        macs: 16 * (IN * HIDDEN + DEEP * HIDDEN * HIDDEN + HIDDEN * OUT),
-        scratch: size_of::<[f32; 4]>() * (IN + 2 * HIDDEN),
-    };
+    const RECORD: Record = record(
+        Self::SHAPE,
+        &const { parameters(Self::SHAPE) },
+        &const { fields(Self::SHAPE, &Self::FIRST, &Self::INNER, &Self::LAST) },
+    );
     const INPUTS: usize = IN;
     const OUTPUTS: usize = OUT;
 }

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
 use crate::real::Real;
-use crate::schema::{Field, Format, Mixing, Record, Rule, Value};
+use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
 /// Four activations.
 pub type Quad = [i16; 4];
@@ -182,50 +182,70 @@ pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const O
     pub last: Dense<f32, HIDDEN, OUT>,
 }
 
-const fn dense_fields<const IN: usize, const OUT: usize>(scale: Format, rule: Rule) -> [Field; 3] {
+/// What one layer stores.
+#[must_use]
+pub const fn dense_fields(inputs: usize, outputs: usize, scale: Format) -> [Field; 3] {
     // What the products of a full row leave of an int32.
-    let limit = i32::MAX as u32 - if IN < WIDEST { IN as u32 } else { WIDEST as u32 } * 4 * 128 * 32767;
+    let limit = i32::MAX as u32 - 4 * 128 * 32767 * if inputs < WIDEST { inputs } else { WIDEST } as u32;
+    let rule = if matches!(scale, Format::F32) { Rule::Positive } else { Rule::Any };
     [
-        Field::Data { name: "weights", format: Format::I8, count: 16 * IN * OUT, rule: Rule::Any },
-        Field::Data { name: "bias", format: Format::I32, count: 4 * OUT, rule: Rule::Within(limit) },
-        Field::Data { name: "scale", format: scale, count: 4 * OUT, rule },
+        Field::Data { name: "weights", format: Format::I8, count: 16 * inputs * outputs, rule: Rule::Any },
+        Field::Data { name: "bias", format: Format::I32, count: 4 * outputs, rule: Rule::Within(limit) },
+        Field::Data { name: "scale", format: scale, count: 4 * outputs, rule },
     ]
 }
 
-const fn dense_record(fields: &'static [Field]) -> Record {
-    Record { name: "Dense", parameters: &[], fields, mixing: Mixing::None, macs: 0, scratch: 0 }
+/// What describes the net.
+#[must_use]
+pub const fn parameters(shape: Shape) -> [Parameter; 7] {
+    [
+        ("inputs", Value::Number(shape.inputs)),
+        ("hidden", Value::Number(shape.hidden)),
+        ("deep", Value::Number(shape.deep)),
+        ("outputs", Value::Number(shape.outputs)),
+        ("activation", Value::Word("Relu")),
+        ("packing", Value::Word("Block0213")),
+        ("requantization", Value::Word("Multiply16Shift")),
+    ]
+}
+
+/// What the net stores.
+#[must_use]
+pub const fn fields(shape: Shape, first: &'static Record, inner: &'static Record, last: &'static Record) -> [Field; 4] {
+    [
+        Field::Data { name: "inverse_input_scale", format: Format::F32, count: 1, rule: Rule::Positive },
+        Field::Nested { times: 1, record: first },
+        Field::Nested { times: shape.deep, record: inner },
+        Field::Nested { times: 1, record: last },
+    ]
+}
+
+/// The net's record.
+#[must_use]
+pub const fn record(shape: Shape, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
+    let Shape { inputs, hidden, .. } = shape;
+    Record {
+        macs: shape.macs(),
+        scratch: size_of::<Quad>() * (inputs + 2 * hidden),
+        ..Record::stored("Int8", parameters, fields)
+    }
 }
 
 impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Int8<IN, HIDDEN, DEEP, OUT> {
-    const FIRST: Record = dense_record(&const { dense_fields::<IN, HIDDEN>(Format::Requantization, Rule::Any) });
-    const INNER: Record = dense_record(&const { dense_fields::<HIDDEN, HIDDEN>(Format::Requantization, Rule::Any) });
-    const LAST: Record = dense_record(&const { dense_fields::<HIDDEN, OUT>(Format::F32, Rule::Positive) });
+    const SHAPE: Shape = Shape { inputs: IN, hidden: HIDDEN, deep: DEEP, outputs: OUT };
+    const FIRST: Record = Record::stored("Dense", &[], &const { dense_fields(IN, HIDDEN, Format::Requantization) });
+    const INNER: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, HIDDEN, Format::Requantization) });
+    const LAST: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, OUT, Format::F32) });
 }
 
 impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Conditioner
     for Int8<IN, HIDDEN, DEEP, OUT>
 {
-    const RECORD: Record = Record {
-        name: "Int8",
-        parameters: &[
-            ("inputs", Value::Number(IN)),
-            ("hidden", Value::Number(HIDDEN)),
-            ("deep", Value::Number(DEEP)),
-            ("outputs", Value::Number(OUT)),
-            ("activation", Value::Word("Relu")),
-            ("packing", Value::Word("Block0213")),
-            ("requantization", Value::Word("Multiply16Shift")),
-        ],
-        fields: &[
-            Field::Data { name: "inverse_input_scale", format: Format::F32, count: 1, rule: Rule::Positive },
-            Field::Nested { times: 1, record: &Self::FIRST },
-            Field::Nested { times: DEEP, record: &Self::INNER },
-            Field::Nested { times: 1, record: &Self::LAST },
-        ],
-        mixing: Mixing::None,
-        macs: 16 * (IN * HIDDEN + DEEP * HIDDEN * HIDDEN + HIDDEN * OUT),
-        scratch: size_of::<Quad>() * (IN + 2 * HIDDEN),
-    };
+    const RECORD: Record = record(
+        Self::SHAPE,
+        &const { parameters(Self::SHAPE) },
+        &const { fields(Self::SHAPE, &Self::FIRST, &Self::INNER, &Self::LAST) },
+    );
     const INPUTS: usize = IN;
     const OUTPUTS: usize = OUT;
 }

@@ -53,6 +53,14 @@ pub struct Shape {
     pub outputs: usize,
 }
 
+impl Shape {
+    /// Multiply-accumulates of one evaluation, padding included.
+    #[must_use]
+    pub const fn macs(self) -> usize {
+        16 * (self.inputs * self.hidden + self.deep * self.hidden * self.hidden + self.hidden * self.outputs)
+    }
+}
+
 /// The widest layer of a net, in quads: 512 units, beyond which an int32 accumulator of int8 by int16 products could
 /// overflow.
 pub const WIDEST: usize = 128;

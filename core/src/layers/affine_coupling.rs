@@ -18,7 +18,7 @@ use crate::bijector::{Forward, Inverse, Layer};
 use crate::conditioner::{Conditioner, Evaluate, check_quads};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
-use crate::schema::{Field, Format, Mixing, Record, Rule, Schema, Value};
+use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 use crate::text::Text;
 
 /// An affine coupling of `A` features that condition and `B` that are transformed, A + B = D.
@@ -44,23 +44,51 @@ impl<const A: usize, const B: usize, N, E> AffineCoupling<A, B, N, E> {
 }
 
 impl<const A: usize, const B: usize, N: Conditioner, E: ElementaryName> Layer for AffineCoupling<A, B, N, E> {
-    const SCHEMA: Schema = Schema::Layer(&Record {
-        name: "AffineCoupling",
-        parameters: &[
-            ("kept", Value::Number(A)),
-            ("transformed", Value::Number(B)),
-            ("net", Value::Record(&N::RECORD)),
-            ("clip", Value::Word("Softsign")),
-            ("elementary", Value::Word(E::NAME)),
-        ],
-        fields: &[
-            Field::Data { name: "inverse_bound", format: Format::F32, count: 1, rule: Rule::Positive },
-            Field::Nested { times: 1, record: &N::RECORD },
-        ],
-        mixing: Mixing::Coupling { kept: A },
-        macs: N::RECORD.macs,
-        scratch: N::RECORD.scratch,
-    });
+    const SCHEMA: Schema = Schema::Layer(
+        &const { record(A, &N::RECORD, &const { parameters(A, B, &N::RECORD, E::NAME) }, &const { fields(&N::RECORD) }) },
+    );
+}
+
+/// What describes the layer.
+#[must_use]
+pub const fn parameters(
+    kept: usize,
+    transformed: usize,
+    net: &'static Record,
+    elementary: &'static str,
+) -> [Parameter; 5] {
+    [
+        ("kept", Value::Number(kept)),
+        ("transformed", Value::Number(transformed)),
+        ("net", Value::Record(net)),
+        ("clip", Value::Word("Softsign")),
+        ("elementary", Value::Word(elementary)),
+    ]
+}
+
+/// What the layer stores.
+#[must_use]
+pub const fn fields(net: &'static Record) -> [Field; 2] {
+    [
+        Field::Data { name: "inverse_bound", format: Format::F32, count: 1, rule: Rule::Positive },
+        Field::Nested { times: 1, record: net },
+    ]
+}
+
+/// The layer's record.
+#[must_use]
+pub const fn record(
+    kept: usize,
+    net: &'static Record,
+    parameters: &'static [Parameter],
+    fields: &'static [Field],
+) -> Record {
+    Record {
+        mixing: Mixing::Coupling { kept },
+        macs: net.macs,
+        scratch: net.scratch,
+        ..Record::stored("AffineCoupling", parameters, fields)
+    }
 }
 
 /// The layer's mathematics, on slices.

@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use crate::bijector::{Forward, Inverse, Layer};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
-use crate::schema::{Mixing, Record, Schema, Value};
+use crate::schema::{Mixing, Parameter, Record, Schema, Value};
 
 /// x_i = z_i³. Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -33,14 +33,19 @@ impl<E> Default for Cube<E> {
 }
 
 impl<E: ElementaryName> Layer for Cube<E> {
-    const SCHEMA: Schema = Schema::Layer(&Record {
-        name: "Cube",
-        parameters: &[("elementary", Value::Word(E::NAME))],
-        fields: &[],
-        mixing: Mixing::Elementwise,
-        macs: 0,
-        scratch: 0,
-    });
+    const SCHEMA: Schema = Schema::Layer(&const { record(&const { parameters(E::NAME) }) });
+}
+
+/// What describes the layer.
+#[must_use]
+pub const fn parameters(elementary: &'static str) -> [Parameter; 1] {
+    [("elementary", Value::Word(elementary))]
+}
+
+/// The layer's record.
+#[must_use]
+pub const fn record(parameters: &'static [Parameter]) -> Record {
+    Record { mixing: Mixing::Elementwise, ..Record::stored("Cube", parameters, &[]) }
 }
 
 /// ln(3 z²): the logarithm of the derivative of z³; -∞ at 0.

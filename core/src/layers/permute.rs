@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::bijector::{Forward, Inverse, Layer};
 use crate::real::Real;
-use crate::schema::{Field, Format, Mixing, Record, Rule, Schema, Value};
+use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 
 /// z_i = x_(source_i).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -18,14 +18,29 @@ pub struct Permute<const D: usize> {
 }
 
 impl<const D: usize> Layer for Permute<D> {
-    const SCHEMA: Schema = Schema::Layer(&Record {
-        name: "Permute",
-        parameters: &[("features", Value::Number(D))],
-        fields: &[Field::Data { name: "source", format: Format::U32, count: D, rule: Rule::Permutation }],
+    const SCHEMA: Schema = Schema::Layer(&const { record(D, &const { parameters(D) }, &const { fields(D) }) });
+}
+
+/// What describes the layer.
+#[must_use]
+pub const fn parameters(features: usize) -> [Parameter; 1] {
+    [("features", Value::Number(features))]
+}
+
+/// What the layer stores.
+#[must_use]
+pub const fn fields(features: usize) -> [Field; 1] {
+    [Field::Data { name: "source", format: Format::U32, count: features, rule: Rule::Permutation }]
+}
+
+/// The layer's record.
+#[must_use]
+pub const fn record(features: usize, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
+    Record {
         mixing: Mixing::Permutation,
-        macs: 0,
-        scratch: 4 * D,
-    });
+        scratch: size_of::<f32>() * features,
+        ..Record::stored("Permute", parameters, fields)
+    }
 }
 
 /// Gathers data -> base: `to[i] = from[source[i]]`. An index out of range leaves its place as it was.

@@ -6,20 +6,16 @@ use crate::bijector::{Forward, Inverse, Layer};
 use crate::real::Real;
 use crate::schema::{Mixing, Record, Schema};
 
+/// The layer's record.
+pub const RECORD: Record = Record { mixing: Mixing::Reverse, ..Record::stored("Reverse", &[], &[]) };
+
 /// z_i = x_(D-1-i). Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct Reverse;
 
 impl Layer for Reverse {
-    const SCHEMA: Schema = Schema::Layer(&Record {
-        name: "Reverse",
-        parameters: &[],
-        fields: &[],
-        mixing: Mixing::Reverse,
-        macs: 0,
-        scratch: 0,
-    });
+    const SCHEMA: Schema = Schema::Layer(&RECORD);
 }
 
 impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Reverse {

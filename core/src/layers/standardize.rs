@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::bijector::{Forward, Inverse, Layer};
 use crate::real::Real;
-use crate::schema::{Field, Format, Mixing, Record, Rule, Schema, Value};
+use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 
 /// Shifts and scales every feature by constants.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -22,18 +22,29 @@ pub struct Standardize<const D: usize> {
 }
 
 impl<const D: usize> Layer for Standardize<D> {
-    const SCHEMA: Schema = Schema::Layer(&Record {
-        name: "Standardize",
-        parameters: &[("features", Value::Number(D))],
-        fields: &[
-            Field::Data { name: "mean", format: Format::F32, count: D, rule: Rule::Finite },
-            Field::Data { name: "inverse_scale", format: Format::F32, count: D, rule: Rule::Positive },
-            Field::Data { name: "log_det", format: Format::F32, count: 1, rule: Rule::Finite },
-        ],
-        mixing: Mixing::Units,
-        macs: 0,
-        scratch: 0,
-    });
+    const SCHEMA: Schema = Schema::Layer(&const { record(&const { parameters(D) }, &const { fields(D) }) });
+}
+
+/// What describes the layer.
+#[must_use]
+pub const fn parameters(features: usize) -> [Parameter; 1] {
+    [("features", Value::Number(features))]
+}
+
+/// What the layer stores.
+#[must_use]
+pub const fn fields(features: usize) -> [Field; 3] {
+    [
+        Field::Data { name: "mean", format: Format::F32, count: features, rule: Rule::Finite },
+        Field::Data { name: "inverse_scale", format: Format::F32, count: features, rule: Rule::Positive },
+        Field::Data { name: "log_det", format: Format::F32, count: 1, rule: Rule::Finite },
+    ]
+}
+
+/// The layer's record.
+#[must_use]
+pub const fn record(parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
+    Record { mixing: Mixing::Units, ..Record::stored("Standardize", parameters, fields) }
 }
 
 /// The layer's mathematics, on slices of one length.

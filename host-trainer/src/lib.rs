@@ -1,1 +1,5 @@
 //! Fits flowlet models.
+
+pub mod calibrate;
+pub mod data;
+pub mod metrics;

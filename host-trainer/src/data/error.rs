@@ -1,0 +1,341 @@
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io;
+
+/// Why a table cannot be used, and what to do about it.
+///
+/// Lines count as in an editor: the header is line 1, and a quoted line break counts too.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file cannot be opened or read.
+    #[error("{file}: cannot be read: {error}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Nothing in the file but blank lines.
+    #[error("{file}: is empty (expected a header that names the columns, then one reading a line)")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// A header and nothing else.
+    #[error("{file}: has a header but no readings")]
+    NoReadings {
+        /// The file.
+        file: String,
+    },
+    /// The text is UTF-16, as some spreadsheets write it.
+    #[error("{file}: is UTF-16 text (save it as \"CSV UTF-8\")")]
+    Utf16 {
+        /// The file.
+        file: String,
+    },
+    /// A byte that UTF-8 does not allow.
+    #[error("{file}:{line}: the byte 0x{byte:02X} is not UTF-8 (save the file as \"CSV UTF-8\")")]
+    NotUtf8 {
+        /// The file.
+        file: String,
+        /// The line it is on.
+        line: u64,
+        /// The byte.
+        byte: u8,
+    },
+    /// The first line holds numbers only.
+    #[error("{file}:{line}: expected a header that names the columns, found numbers, `{found}` first (add a header)")]
+    NoHeader {
+        /// The file.
+        file: String,
+        /// The line where the header was expected.
+        line: u64,
+        /// The first of the numbers.
+        found: String,
+    },
+    /// A column without a name.
+    #[error(
+        "{file}:{line}: column {position} has no name (name it in the header; an index column that pandas wrote can be left out with `to_csv(.., index=False)`)"
+    )]
+    UnnamedColumn {
+        /// The file.
+        file: String,
+        /// The header's line.
+        line: u64,
+        /// Which column, from 1.
+        position: usize,
+    },
+    /// Two columns of one name.
+    #[error("{file}:{line}: columns {first} and {second} are both named `{column}` (rename one of them)")]
+    DuplicateColumn {
+        /// The file.
+        file: String,
+        /// The header's line.
+        line: u64,
+        /// The name.
+        column: String,
+        /// The first that bears it, from 1.
+        first: usize,
+        /// The second that bears it, from 1.
+        second: usize,
+    },
+    /// A row with more or fewer cells than the header.
+    #[error("{file}:{line}: expected {expected} cells as in the header, found {found}{}", advice.hint())]
+    Ragged {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// Cells in the header.
+        expected: usize,
+        /// Cells in the row.
+        found: usize,
+        /// What the likely reason is.
+        advice: RowAdvice,
+    },
+    /// A cell that cannot be used as a number.
+    #[error("{file}:{line}: {cell}")]
+    Cell {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// Where in the line, and what is wrong with it.
+        cell: CellError,
+    },
+    /// A label other than 0 and 1.
+    #[error("{file}:{line}: column `{column}`: the label `{found}` is neither 0 (normal) nor 1 (anomaly)")]
+    Label {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// The label column.
+        column: String,
+        /// What is there.
+        found: String,
+    },
+    /// A column that is needed and not there.
+    #[error(
+        "{file}: there is no column `{column}`{}{}; its columns are {}",
+        needed_by.as_ref().map_or(String::new(), |by| format!(" ({by})")),
+        near.as_ref().map_or(String::new(), |near| format!(", did you mean `{near}`?")),
+        Names(columns)
+    )]
+    MissingColumn {
+        /// The file.
+        file: String,
+        /// The column that was asked for.
+        column: String,
+        /// Who asked for it, an option or the model.
+        needed_by: Option<String>,
+        /// The most similar of the columns that are there.
+        near: Option<String>,
+        /// The columns that are there.
+        columns: Vec<String>,
+    },
+    /// One column named by two options.
+    #[error("column `{column}` is given both as {first} and as {second} (give it once)")]
+    TwoRoles {
+        /// The column.
+        column: String,
+        /// One option.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// No column is left to fit.
+    #[error("{file}: no column is left to fit: {} all have another role", Names(columns))]
+    NoFeatures {
+        /// The file.
+        file: String,
+        /// The columns that are there.
+        columns: Vec<String>,
+    },
+    /// Every row is an anomaly.
+    #[error("{file}: all {rows} rows are labelled 1 in column `{column}` (fitting needs normal readings, labelled 0)")]
+    NoNormalRows {
+        /// The file.
+        file: String,
+        /// The label column.
+        column: String,
+        /// How many rows.
+        rows: usize,
+    },
+    /// Columns that hold one value only: their density would be infinite.
+    #[error(
+        "{file}: {} the same in all {rows} readings that are fitted, so there is no density to fit (ignore with --ignore {})",
+        Constants(columns),
+        columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")
+    )]
+    Constant {
+        /// The file.
+        file: String,
+        /// Their names and values.
+        columns: Vec<(String, f32)>,
+        /// Over how many readings.
+        rows: usize,
+    },
+    /// Not enough readings to fit and select.
+    #[error(
+        "{file}: {found} normal readings are too few: {features} features need at least {needed}{}",
+        match calibration {
+            0 => " (record more)".to_owned(),
+            _ => format!(
+                ", {calibration} of them held back for calibration (record more, or give the held-back readings with --val)"
+            ),
+        }
+    )]
+    TooFewRows {
+        /// The file.
+        file: String,
+        /// Readings there are.
+        found: usize,
+        /// Readings needed.
+        needed: usize,
+        /// Features.
+        features: usize,
+        /// Readings of these that calibration takes.
+        calibration: usize,
+    },
+    /// Not enough held-back readings for the false-alarm rate.
+    #[error(
+        "{file}: a false-alarm rate of {rate} needs at least {needed} held-back normal readings and {found} can be held back (record more, or use --false-alarm-rate {attainable} or higher)"
+    )]
+    RateTooLow {
+        /// The file that calibration takes its readings from.
+        file: String,
+        /// The rate that was asked for.
+        rate: f32,
+        /// Held-back readings needed for it.
+        needed: usize,
+        /// Held-back readings that can be had.
+        found: usize,
+        /// The lowest rate that can be had.
+        attainable: f32,
+    },
+    /// Whole groups cannot be held back.
+    #[error(
+        "{file}: column `{column}` has {found} group{}: calibration holds back whole groups and needs at least 2 (leave --group out, or give readings of other groups with --val)",
+        if *found == 1 { "" } else { "s" }
+    )]
+    TooFewGroups {
+        /// The file.
+        file: String,
+        /// The group column.
+        column: String,
+        /// Groups there are.
+        found: usize,
+    },
+}
+
+/// What is wrong with one cell of a numeric column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellError {
+    /// The column's name.
+    pub column: String,
+    /// What is there, cut short if it is long.
+    pub found: String,
+    /// Why it cannot be used.
+    pub problem: CellProblem,
+}
+
+/// Why a cell is not a number that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellProblem {
+    /// Nothing in it.
+    Empty,
+    /// Text among numbers.
+    Text,
+    /// Text in a column that holds no number at all.
+    TextColumn,
+    /// A number with a decimal comma.
+    DecimalComma,
+    /// NaN or an infinity.
+    NotFinite,
+    /// A number that a 32-bit float cannot hold.
+    BeyondF32,
+}
+
+impl Display for CellError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { column, found, problem } = self;
+        write!(f, "column `{column}`: ")?;
+        match problem {
+            CellProblem::Empty => {
+                write!(f, "the cell is empty (fill it in, remove the row, or ignore the column with --ignore {column})")
+            }
+            CellProblem::Text => {
+                write!(f, "`{found}` is not a number (ignore the column with --ignore {column}, or remove the row)")
+            }
+            CellProblem::TextColumn => {
+                write!(
+                    f,
+                    "`{found}` is not a number, nor is anything in this column (ignore it with --ignore {column})"
+                )
+            }
+            CellProblem::DecimalComma => {
+                write!(f, "`{found}` has a decimal comma (write {})", found.replace(',', "."))
+            }
+            CellProblem::NotFinite => write!(
+                f,
+                "`{found}` is not a finite number (remove the row, or ignore the column with --ignore {column})"
+            ),
+            CellProblem::BeyondF32 => write!(
+                f,
+                "`{found}` is beyond a 32-bit float, which ends at 3.4e38 (use a larger unit, or remove the row)"
+            ),
+        }
+    }
+}
+
+impl Error for CellError {}
+
+/// The likely reason for a row of the wrong length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowAdvice {
+    /// Too short.
+    Short,
+    /// Too long.
+    Long,
+    /// A cell runs over several lines.
+    OpenQuote,
+}
+
+impl RowAdvice {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Short => " (fill in the missing cells, or remove the row)",
+            Self::Long => " (a comma inside a cell must be quoted, and decimals take a point)",
+            Self::OpenQuote => " (a quote that opens on this line is closed on another, or never)",
+        }
+    }
+}
+
+/// Column names for a message, cut short where there are many.
+struct Names<'a>(&'a [String]);
+
+impl Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 24;
+        for (i, name) in self.0.iter().take(SHOWN).enumerate() {
+            write!(f, "{}`{name}`", if i == 0 { "" } else { ", " })?;
+        }
+        if self.0.len() > SHOWN {
+            write!(f, " and {} more", self.0.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+struct Constants<'a>(&'a [(String, f32)]);
+
+impl Display for Constants<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.len() == 1 { "column " } else { "columns " })?;
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}`{name}` ({value})", if i == 0 { "" } else { ", " })?;
+        }
+        f.write_str(if self.0.len() == 1 { " is" } else { " are" })
+    }
+}

@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+
+use super::{DataError, Matrix, Table};
+
+/// What the columns of a table are when they are not features.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// The column that tells normal readings (0) from anomalies (1).
+    pub label: Option<String>,
+    /// The column whose equal values mark rows that belong together, such as cycles and runs.
+    pub group: Option<String>,
+    /// Columns that are left out.
+    pub ignore: Vec<String>,
+}
+
+/// The normal readings of a table.
+#[derive(Clone, Debug)]
+pub struct Readings {
+    /// Where they are from, for messages.
+    pub file: String,
+    /// The features' names, one for each column of `values`.
+    pub features: Vec<String>,
+    /// One reading a row, in the units of the file.
+    pub values: Matrix,
+    /// The groups they are divided into, if a column does that.
+    pub groups: Option<Groups>,
+    /// Rows that were left out because they are labelled as anomalies.
+    pub anomalies: usize,
+}
+
+/// Rows that belong together.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    /// The column that says so.
+    pub column: String,
+    /// For each reading the number of its group, counted from 0 in the order of appearance.
+    pub of_rows: Vec<usize>,
+    /// How many groups there are.
+    pub count: usize,
+}
+
+impl Readings {
+    /// Every normal reading of `table`, all columns without another role being features.
+    ///
+    /// # Errors
+    /// If a role names a column that is not there or two roles name the same, if no feature or no normal row is left,
+    /// if a cell is no number, or if a feature is constant.
+    pub fn for_fitting(table: &Table, roles: &Roles) -> Result<Self, DataError> {
+        let mut taken: HashMap<&str, &'static str> = HashMap::new();
+        let named = roles.label.iter().map(|name| (name, "--label"));
+        let named = named.chain(roles.group.iter().map(|name| (name, "--group")));
+        for (name, option) in named.chain(roles.ignore.iter().map(|name| (name, "--ignore"))) {
+            table.column(name, Some(option))?;
+            match taken.insert(name, option) {
+                Some(first) if first != option => {
+                    return Err(DataError::TwoRoles { column: name.clone(), first, second: option });
+                }
+                _ => {}
+            }
+        }
+        let features: Vec<String> =
+            table.columns().iter().filter(|name| !taken.contains_key(name.as_str())).cloned().collect();
+        if features.is_empty() {
+            return Err(DataError::NoFeatures { file: table.file().to_owned(), columns: table.columns().to_vec() });
+        }
+        let readings = Self::normal(table, &features, None, roles)?;
+        readings.refuse_constants()?;
+        Ok(readings)
+    }
+
+    /// Every normal reading of `table`, with the features of another: matched by name, in that order.
+    ///
+    /// # Errors
+    /// If a feature, the label or the group has no column, if no normal row is left, or if a cell is no number.
+    pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
+        Self::normal(table, features, Some("a feature of the readings that are fitted"), roles)
+    }
+
+    fn normal(table: &Table, features: &[String], needed_by: Option<&str>, roles: &Roles) -> Result<Self, DataError> {
+        let columns = table.columns_of(features, needed_by)?;
+        let labels = match &roles.label {
+            Some(label) => Some((label, table.labels(table.column(label, Some("--label"))?)?)),
+            None => None,
+        };
+        let normal: Vec<usize> = match &labels {
+            Some((_, anomalous)) => (0..table.rows()).filter(|&row| !anomalous[row]).collect(),
+            None => (0..table.rows()).collect(),
+        };
+        if let (Some((label, _)), true) = (&labels, normal.is_empty()) {
+            let (file, column) = (table.file().to_owned(), (*label).clone());
+            return Err(DataError::NoNormalRows { file, column, rows: table.rows() });
+        }
+        let groups = match &roles.group {
+            Some(name) => Some(Groups::new(table, name, &normal)?),
+            None => None,
+        };
+        Ok(Self {
+            file: table.file().to_owned(),
+            features: features.to_vec(),
+            values: table.matrix(&normal, &columns)?,
+            groups,
+            anomalies: table.rows() - normal.len(),
+        })
+    }
+
+    fn refuse_constants(&self) -> Result<(), DataError> {
+        let constant = |column: &usize| self.values.column(*column).all(|value| value == self.values.row(0)[*column]);
+        let columns: Vec<_> = (0..self.features.len())
+            .filter(constant)
+            .map(|column| (self.features[column].clone(), self.values.row(0)[column]))
+            .collect();
+        match columns.is_empty() || self.values.rows() < 2 {
+            true => Ok(()),
+            false => Err(DataError::Constant { file: self.file.clone(), columns, rows: self.values.rows() }),
+        }
+    }
+}
+
+impl Groups {
+    fn new(table: &Table, column: &str, rows: &[usize]) -> Result<Self, DataError> {
+        let (_, of_all_rows) = table.groups(table.column(column, Some("--group"))?);
+        // Numbered anew, as a group may hold nothing but anomalies.
+        let mut numbers = HashMap::new();
+        let of_rows = rows
+            .iter()
+            .map(|&row| {
+                let next = numbers.len();
+                *numbers.entry(of_all_rows[row]).or_insert(next)
+            })
+            .collect();
+        Ok(Self { column: column.to_owned(), of_rows, count: numbers.len() })
+    }
+}

@@ -1,0 +1,182 @@
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{DataError, Readings};
+use crate::calibrate::{attainable_rate, rows_needed};
+
+/// Which readings calibration holds back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Any, drawn by the seed.
+    #[default]
+    Shuffled,
+    /// The last, for readings in the order of time whose neighbours are alike.
+    Ordered,
+}
+
+/// How readings are divided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SplitOptions {
+    /// Which readings calibration holds back.
+    pub order: Order,
+    /// The share of normal readings that may raise an alarm: calibration needs the more readings the lower it is.
+    pub false_alarm_rate: f32,
+    /// The part of the readings that early stopping selects on.
+    pub selection: f64,
+    /// The part of the readings that calibration holds back, if the false-alarm rate does not need more.
+    pub calibration: f64,
+    /// Decides which.
+    pub seed: u64,
+}
+
+impl Default for SplitOptions {
+    fn default() -> Self {
+        Self { order: Order::Shuffled, false_alarm_rate: 0.01, selection: 0.1, calibration: 0.2, seed: 0 }
+    }
+}
+
+/// Row numbers of the readings, divided: every row is in one part only.
+///
+/// Early stopping selects on shuffled rows: on whole groups it stops too early. Calibration takes rows that nothing
+/// else has seen, and whole groups where there are any: rows of a group that was trained on score too well, and the
+/// threshold would be too low for the next group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Rows that are trained on, shuffled.
+    pub train: Vec<usize>,
+    /// Rows that early stopping selects on, shuffled.
+    pub selection: Vec<usize>,
+    /// Rows that calibration holds back, in the order of the file; none where they come from another file.
+    pub calibration: Vec<usize>,
+}
+
+impl Split {
+    /// Three parts of the readings.
+    ///
+    /// # Errors
+    /// If there are too few readings or groups, or too few to hold back for the false-alarm rate.
+    pub fn new(readings: &Readings, options: &SplitOptions) -> Result<Self, DataError> {
+        let rows = readings.values.rows();
+        let needed = rows_needed(options.false_alarm_rate);
+        let fewest = fewest_to_fit(readings) + needed;
+        if rows < fewest {
+            return Err(too_few(readings, fewest, needed));
+        }
+        let most = rows / 2;
+        let target = needed.max((rows as f64 * options.calibration).ceil() as usize);
+        if needed > most {
+            return Err(DataError::RateTooLow {
+                file: readings.file.clone(),
+                rate: options.false_alarm_rate,
+                needed,
+                found: most,
+                attainable: attainable_rate(most),
+            });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let held_back = match &readings.groups {
+            None => hold_back(rows, options.order, &mut rng, target.min(most), most, |unit| vec![unit]),
+            Some(groups) if groups.count < 2 => {
+                let (file, column) = (readings.file.clone(), groups.column.clone());
+                return Err(DataError::TooFewGroups { file, column, found: groups.count });
+            }
+            Some(groups) => {
+                let mut members = vec![Vec::new(); groups.count];
+                for (row, &group) in groups.of_rows.iter().enumerate() {
+                    members[group].push(row);
+                }
+                hold_back(groups.count, options.order, &mut rng, target.min(most), most, |unit| members[unit].clone())
+            }
+        };
+        if held_back.len() < needed {
+            return Err(DataError::RateTooLow {
+                file: readings.file.clone(),
+                rate: options.false_alarm_rate,
+                needed,
+                found: held_back.len(),
+                attainable: attainable_rate(held_back.len()),
+            });
+        }
+        let mut is_held_back = vec![false; rows];
+        held_back.iter().for_each(|&row| is_held_back[row] = true);
+        let calibration = (0..rows).filter(|&row| is_held_back[row]).collect();
+        let rest = (0..rows).filter(|&row| !is_held_back[row]).collect();
+        Ok(Self::train_and_select(rest, rows, calibration, options, &mut rng))
+    }
+
+    /// Two parts of the readings, as `validation` are those that calibration takes.
+    ///
+    /// # Errors
+    /// If there are too few readings of either.
+    pub fn with_validation(
+        readings: &Readings,
+        validation: &Readings,
+        options: &SplitOptions,
+    ) -> Result<Self, DataError> {
+        let rows = readings.values.rows();
+        let fewest = fewest_to_fit(readings);
+        if rows < fewest {
+            return Err(too_few(readings, fewest, 0));
+        }
+        let (needed, found) = (rows_needed(options.false_alarm_rate), validation.values.rows());
+        if found < needed {
+            let (file, rate) = (validation.file.clone(), options.false_alarm_rate);
+            return Err(DataError::RateTooLow { file, rate, needed, found, attainable: attainable_rate(found) });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        Ok(Self::train_and_select((0..rows).collect(), rows, Vec::new(), options, &mut rng))
+    }
+
+    fn train_and_select(
+        mut rest: Vec<usize>,
+        rows: usize,
+        calibration: Vec<usize>,
+        options: &SplitOptions,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        rest.shuffle(rng);
+        let selected = ((rows as f64 * options.selection).ceil() as usize).clamp(FEWEST_TO_SELECT, rest.len() / 2);
+        let selection = rest.split_off(rest.len() - selected);
+        Self { train: rest, selection, calibration }
+    }
+}
+
+/// The rows of units (rows or groups) until there are `target` of them; a unit that would make them more than `most` is
+/// passed over.
+fn hold_back(
+    units: usize,
+    order: Order,
+    rng: &mut ChaCha8Rng,
+    target: usize,
+    most: usize,
+    members: impl Fn(usize) -> Vec<usize>,
+) -> Vec<usize> {
+    let mut queue: Vec<usize> = (0..units).rev().collect();
+    if order == Order::Shuffled {
+        queue.shuffle(rng);
+    }
+    let mut held_back: Vec<usize> = Vec::new();
+    for unit in queue {
+        if held_back.len() >= target {
+            break;
+        }
+        let rows = members(unit);
+        if held_back.len() + rows.len() <= most {
+            held_back.extend(rows);
+        }
+    }
+    held_back
+}
+
+const FEWEST_TO_SELECT: usize = 8;
+
+/// Fewer rows than this to train and to select on are no basis for a density.
+fn fewest_to_fit(readings: &Readings) -> usize {
+    FEWEST_TO_SELECT + (4 * readings.features.len()).max(32)
+}
+
+fn too_few(readings: &Readings, needed: usize, calibration: usize) -> DataError {
+    let (file, found) = (readings.file.clone(), readings.values.rows());
+    DataError::TooFewRows { file, found, needed, features: readings.features.len(), calibration }
+}

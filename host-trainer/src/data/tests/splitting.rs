@@ -1,0 +1,98 @@
+use super::super::{Order, Readings, Roles, Split, SplitOptions};
+use super::fit;
+use crate::calibrate::rows_needed;
+
+fn readings(rows: usize, rows_of_group: Option<usize>) -> Readings {
+    let row = |i: usize| format!("{},{},{}\n", (i * 37) % 1009, (i * i) % 1013, i / rows_of_group.unwrap_or(rows));
+    let text = (0..rows).fold("a,b,run\n".to_owned(), |text, i| text + &row(i));
+    let roles = match rows_of_group {
+        Some(_) => Roles { group: Some("run".to_owned()), ..Roles::default() },
+        None => Roles { ignore: vec!["run".to_owned()], ..Roles::default() },
+    };
+    fit(&text, &roles).unwrap()
+}
+
+fn options(false_alarm_rate: f32, order: Order, seed: u64) -> SplitOptions {
+    SplitOptions { false_alarm_rate, order, seed, ..SplitOptions::default() }
+}
+
+fn all_rows(split: &Split) -> Vec<usize> {
+    let mut rows = [&split.train[..], &split.selection, &split.calibration].concat();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn every_row_is_in_one_part_and_calibration_suffices_for_the_rate() {
+    for rows in [139, 198, 250, 1000, 3000] {
+        for rate in [0.01, 0.05, 0.5] {
+            for order in [Order::Shuffled, Order::Ordered] {
+                for group in [None, Some(10), Some(33)] {
+                    let readings = readings(rows, group);
+                    let Ok(split) = Split::new(&readings, &options(rate, order, 3)) else {
+                        assert!(rows / 2 < rows_needed(rate) + group.unwrap_or(0), "{rows} {rate} {group:?}");
+                        continue;
+                    };
+                    assert_eq!(all_rows(&split), (0..rows).collect::<Vec<_>>());
+                    assert!(split.calibration.len() >= rows_needed(rate).max(rows / 5));
+                    assert!(split.calibration.len() <= rows / 2);
+                    assert_eq!(split.selection.len(), rows.div_ceil(10));
+                    assert!(split.calibration.is_sorted() && !split.train.is_sorted());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_are_held_back_whole_and_selection_is_on_rows_of_any_group() {
+    let readings = readings(1000, Some(20));
+    let split = Split::new(&readings, &options(0.01, Order::Shuffled, 5)).unwrap();
+    let group = |row: &usize| row / 20;
+    assert_eq!(split.calibration.len(), 200);
+    assert!(
+        split
+            .train
+            .iter()
+            .chain(&split.selection)
+            .all(|row| { split.calibration.iter().all(|held_back| group(held_back) != group(row)) })
+    );
+    let trained_groups: Vec<usize> = split.train.iter().map(group).collect();
+    assert!(split.selection.iter().all(|row| trained_groups.contains(&group(row))));
+}
+
+#[test]
+fn a_group_of_more_than_half_the_rows_is_trained_on() {
+    let mut readings = readings(1000, Some(20));
+    let groups = readings.groups.as_mut().unwrap();
+    groups.of_rows = (0..1000).map(|row| usize::from(row >= 300)).collect();
+    groups.count = 2;
+    for seed in 0..4 {
+        let split = Split::new(&readings, &options(0.01, Order::Shuffled, seed)).unwrap();
+        assert_eq!(split.calibration, (0..300).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn ordered_holds_back_the_last() {
+    let split = Split::new(&readings(1000, None), &options(0.01, Order::Ordered, 5)).unwrap();
+    assert_eq!(split.calibration, (800..1000).collect::<Vec<_>>());
+    let split = Split::new(&readings(1000, Some(30)), &options(0.01, Order::Ordered, 5)).unwrap();
+    assert_eq!(split.calibration, (780..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn another_file_leaves_all_rows_to_training() {
+    let readings = readings(500, None);
+    let split = Split::with_validation(&readings, &readings, &SplitOptions::default()).unwrap();
+    assert_eq!((split.train.len(), split.selection.len(), split.calibration.len()), (450, 50, 0));
+    assert_eq!(all_rows(&split), (0..500).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_seed_decides() {
+    let readings = readings(1000, Some(10));
+    let split = |seed| Split::new(&readings, &options(0.01, Order::Shuffled, seed)).unwrap();
+    assert_eq!(split(1), split(1));
+    assert_ne!(split(1).calibration, split(2).calibration);
+}

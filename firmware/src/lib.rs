@@ -1,2 +1,30 @@
-//! The application on a board.
+//! The application on a board: a source of readings, a detector, an alarm.
+//!
+//! ```text
+//! byte -> Receiver -> Request -> Scorer -> Assessment -> Alarm -> Response -> frame
+//! ```
+//!
+//! [`Application`] is the whole of it and knows no hardware: a board pushes the bytes that its UART received and
+//! sends the frames that come back. So it runs and is tested on the host, and the host side of the link (the demo, the
+//! tests) uses the same [`frame`] and [`message`] code. `WIRE.md` beside this crate describes the bytes.
+//!
+//! Nothing here allocates, blocks or panics, whatever bytes arrive.
+//!
+//! | feature | effect |
+//! |---|---|
+//! | `defmt` | alarms, refusals and malformed frames are logged, and the public types implement `defmt::Format` |
 #![no_std]
+
+mod logging;
+
+mod alarm;
+mod application;
+pub mod frame;
+pub mod message;
+mod receiver;
+mod scorer;
+
+pub use alarm::{Alarm, Edge};
+pub use application::{Action, Application};
+pub use receiver::{Malformed, Receiver};
+pub use scorer::{Assessment, Measured, ReadingError, Scorer, Ticks};

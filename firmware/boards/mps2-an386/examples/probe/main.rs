@@ -1,0 +1,70 @@
+//! Does over the UART what it is told, so that the emulators themselves can be tested: the first byte received says what.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+mod arithmetic;
+
+#[cfg(target_os = "none")]
+mod program {
+    use cortex_m_rt::entry;
+    use flowlet_board_mps2_an386::{end, uart};
+
+    use crate::arithmetic;
+
+    #[entry]
+    fn main() -> ! {
+        let (mut transmitter, mut receiver) = uart::start();
+        let command = receiver.wait();
+        defmt::info!("command {}", command as char);
+        match command {
+            b'a' => {
+                arithmetic::battery(|result| transmitter.send(&result.to_le_bytes()));
+                end::exit(0)
+            }
+            b'e' => loop {
+                match receiver.wait() {
+                    0 => end::exit(0),
+                    byte => transmitter.send(&[byte]),
+                }
+            },
+            b'c' => {
+                defmt::info!("{=u32}", (0..5).map(|rounds| count_me(rounds)).sum());
+                end::exit(0)
+            }
+            b'f' => cortex_m::asm::udf(),
+            b'l' => loop {
+                core::hint::spin_loop();
+            },
+            b'p' => panic!("told to"),
+            b's' => loop {
+                cortex_m::asm::wfi();
+            },
+            b'x' => end::exit(receiver.wait().into()),
+            other => panic!("unknown command {other}"),
+        }
+    }
+
+    /// Five instructions for each of the `rounds + 1` rounds of its loop, three for the rest; four bytes of stack.
+    #[allow(unsafe_code, reason = "assembly whose instructions can be counted by hand")]
+    #[unsafe(naked)]
+    #[unsafe(no_mangle)]
+    extern "C" fn count_me(rounds: u32) -> u32 {
+        core::arch::naked_asm!(
+            "movs r1, #0",
+            "2:",
+            "push {{r1}}",
+            "pop {{r1}}",
+            "adds r1, #1",
+            "cmp r1, r0",
+            "ble 2b",
+            "mov r0, r1",
+            "bx lr",
+        )
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("This is firmware: the tests of flowlet-tests build it for the device and run it in an emulator.");
+    std::process::exit(1);
+}

@@ -1,0 +1,92 @@
+//! The application: bytes in, answers out.
+
+use crate::frame;
+use crate::logging::{info, warning};
+use crate::message::{Refusal, Request, Response, Statistics, Values};
+use crate::{Alarm, Assessment, Edge, Malformed, Receiver, Scorer};
+
+/// Assesses the readings of a byte stream with a scorer of `D` features.
+///
+/// `N` is the longest request in bytes: [`frame::max_request`] of `D`.
+#[derive(Clone, Debug)]
+pub struct Application<S, const D: usize, const N: usize> {
+    scorer: S,
+    receiver: Receiver<N>,
+    alarm: Alarm,
+    statistics: Statistics,
+}
+
+/// What the board is to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Action {
+    /// Send this to the host.
+    Reply(Response),
+    /// End the program, on a board that can.
+    Stop,
+}
+
+impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
+    /// An application that has seen no reading yet.
+    pub fn new(scorer: S) -> Self {
+        const { assert!(N >= frame::max_request(D), "N is too small: take frame::max_request(D)") };
+        Self { scorer, receiver: Receiver::new(), alarm: Alarm::default(), statistics: Statistics::default() }
+    }
+
+    /// Takes one received byte; at the end of a frame there is something to do.
+    pub fn push(&mut self, byte: u8) -> Option<Action> {
+        let request = match self.receiver.push(byte)? {
+            Ok(frame) => frame::decode(frame),
+            Err(malformed) => Err(malformed),
+        };
+        Some(match request {
+            Ok(Request::Reading { sequence, values }) => Action::Reply(self.assess(sequence, &values)),
+            Ok(Request::Statistics) => Action::Reply(Response::Statistics(self.statistics())),
+            Ok(Request::Stop) => Action::Stop,
+            Err(malformed) => Action::Reply(self.reject(malformed)),
+        })
+    }
+
+    /// Notes how many received bytes the board has lost since it started because its queue was full.
+    pub fn note_lost_bytes(&mut self, since_start: u32) {
+        if self.statistics.lost_bytes != since_start {
+            warning!("{} received bytes lost: the host sends faster than readings are assessed", since_start);
+            self.statistics.lost_bytes = since_start;
+        }
+    }
+
+    /// What was counted so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics { measured: self.scorer.measured(), ..self.statistics }
+    }
+
+    fn assess(&mut self, sequence: u32, values: &Values<D>) -> Response {
+        match values.get().and_then(|reading| self.scorer.score(reading)) {
+            Ok(Assessment { log_prob, p_value, alarm }) => {
+                self.statistics.readings = self.statistics.readings.wrapping_add(1);
+                self.statistics.alarms = self.statistics.alarms.wrapping_add(alarm.into());
+                match self.alarm.update(alarm) {
+                    Some(Edge::Raised) => {
+                        warning!("reading {}: alarm, p = {}, log-density {}", sequence, p_value, log_prob);
+                    }
+                    Some(Edge::Cleared) => {
+                        info!("reading {}: normal again, p = {}, log-density {}", sequence, p_value, log_prob);
+                    }
+                    None => {}
+                }
+                Response::Assessment { sequence, log_prob, p_value, alarm }
+            }
+            Err(error) => {
+                self.statistics.refused = self.statistics.refused.wrapping_add(1);
+                let reason = Refusal::from(error);
+                warning!("reading {}: refused, {}", sequence, reason);
+                Response::Refused { sequence, reason }
+            }
+        }
+    }
+
+    fn reject(&mut self, kind: Malformed) -> Response {
+        self.statistics.malformed.count(kind);
+        warning!("malformed frame: {}", kind);
+        Response::Malformed(kind)
+    }
+}

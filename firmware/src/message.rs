@@ -1,0 +1,213 @@
+//! What host and device say to each other; postcard turns it into bytes.
+//!
+//! The order of the variants and fields *is* the wire format (see `WIRE.md`, and the pinned bytes in the tests below).
+
+use core::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Malformed, Measured, ReadingError};
+
+/// Host to device. `D` is the number of features of the model on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request<const D: usize> {
+    /// A reading to assess.
+    Reading {
+        /// Returned with the answer.
+        sequence: u32,
+        /// The features, in the model's order and units.
+        values: Values<D>,
+    },
+    /// Send the [`Statistics`].
+    Statistics,
+    /// End the program. Only an emulated board does; others ignore it.
+    Stop,
+}
+
+/// Device to host.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Response {
+    /// The answer to a reading.
+    Assessment {
+        /// Of the reading.
+        sequence: u32,
+        /// Log-density in nats.
+        log_prob: f32,
+        /// Share of normal readings that are at least as improbable.
+        p_value: f32,
+        /// The verdict.
+        alarm: bool,
+    },
+    /// A well-formed reading that cannot be assessed.
+    Refused {
+        /// Of the reading.
+        sequence: u32,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A frame that could not be read. It has no sequence number, for that could not be read either.
+    Malformed(Malformed),
+    /// The answer to [`Request::Statistics`].
+    Statistics(Statistics),
+}
+
+/// Why a reading was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Refusal {
+    /// The sensor of this feature (from 0) delivered NaN or an infinity.
+    NotFinite {
+        /// Position of the feature.
+        feature: u32,
+    },
+    /// The reading has not as many features as the model.
+    WrongLength {
+        /// The model's number of features.
+        expected: u32,
+        /// The reading's.
+        found: u32,
+    },
+}
+
+impl From<ReadingError> for Refusal {
+    fn from(error: ReadingError) -> Self {
+        match error {
+            ReadingError::NotFinite { feature } => Self::NotFinite { feature: feature as u32 },
+            ReadingError::WrongLength { expected, found } => {
+                Self::WrongLength { expected: expected as u32, found: found as u32 }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFinite { feature } => write!(f, "sensor fault: feature {feature} is not a finite number"),
+            Self::WrongLength { expected, found } => {
+                write!(f, "the reading has {found} features, the model {expected}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// What the device counted since it started. Counters wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Statistics {
+    /// Readings assessed.
+    pub readings: u32,
+    /// Readings whose verdict was "anomalous".
+    pub alarms: u32,
+    /// Readings refused: sensor faults and wrong lengths.
+    pub refused: u32,
+    /// Frames that could not be read, by kind.
+    pub malformed: MalformedCounts,
+    /// Bytes received while the queue was full, and lost.
+    pub lost_bytes: u32,
+    /// What the board measured while scoring.
+    pub measured: Measured,
+}
+
+/// Frames that could not be read, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MalformedCounts {
+    /// Longer than any request.
+    pub too_long: u32,
+    /// Not COBS.
+    pub cobs: u32,
+    /// Checksum wrong.
+    pub crc: u32,
+    /// Checksum right, but not a request.
+    pub content: u32,
+}
+
+impl MalformedCounts {
+    /// Counts one more.
+    pub fn count(&mut self, kind: Malformed) {
+        let counter = match kind {
+            Malformed::TooLong => &mut self.too_long,
+            Malformed::Cobs => &mut self.cobs,
+            Malformed::Crc => &mut self.crc,
+            Malformed::Content => &mut self.content,
+        };
+        *counter = counter.wrapping_add(1);
+    }
+
+    /// Of all kinds.
+    pub fn total(&self) -> u32 {
+        [self.too_long, self.cobs, self.crc, self.content].into_iter().fold(0, u32::wrapping_add)
+    }
+}
+
+/// The values of a reading: a sequence of any length on the wire, of which the first `D` are kept.
+///
+/// So a reading of the wrong length is read to its end, and refused with both lengths.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Values<const D: usize> {
+    values: [f32; D],
+    found: usize,
+}
+
+impl<const D: usize> Values<D> {
+    /// A reading of the right length.
+    pub const fn new(values: [f32; D]) -> Self {
+        Self { values, found: D }
+    }
+
+    /// The `D` values.
+    ///
+    /// # Errors
+    /// [`ReadingError::WrongLength`] if there were not `D`.
+    pub fn get(&self) -> Result<&[f32; D], ReadingError> {
+        if self.found == D {
+            Ok(&self.values)
+        } else {
+            Err(ReadingError::WrongLength { expected: D, found: self.found })
+        }
+    }
+}
+
+impl<const D: usize> Serialize for Values<D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = self.values.get(..self.found).unwrap_or(&self.values);
+        let mut sequence = serializer.serialize_seq(Some(kept.len()))?;
+        for value in kept {
+            sequence.serialize_element(value)?;
+        }
+        sequence.end()
+    }
+}
+
+impl<'de, const D: usize> Deserialize<'de> for Values<D> {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        struct ValuesVisitor<const D: usize>;
+
+        impl<'de, const D: usize> Visitor<'de> for ValuesVisitor<D> {
+            type Value = Values<D>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a sequence of {D} numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Values<D>, A::Error> {
+                let mut read = Values { values: [0.0; D], found: 0 };
+                while let Some(value) = sequence.next_element()? {
+                    if let Some(slot) = read.values.get_mut(read.found) {
+                        *slot = value;
+                    }
+                    read.found += 1;
+                }
+                Ok(read)
+            }
+        }
+
+        deserializer.deserialize_seq(ValuesVisitor)
+    }
+}

@@ -1,0 +1,74 @@
+//! What the application asks of a detector, and of the board it runs on.
+
+/// Scores one reading of `D` features.
+///
+/// Any `FnMut(&[f32; D]) -> Result<Assessment, ReadingError>` is a scorer. A board implements the trait itself when it
+/// measures what scoring costs.
+pub trait Scorer<const D: usize> {
+    /// Assesses one reading, in the units that the model was fitted in.
+    ///
+    /// # Errors
+    /// A reading that has no density, such as one with a NaN: a sensor fault, and never "normal".
+    fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError>;
+
+    /// What the board measured while scoring; nothing, unless it says otherwise.
+    fn measured(&self) -> Measured {
+        Measured::default()
+    }
+}
+
+impl<const D: usize, F: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for F {
+    fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError> {
+        self(reading)
+    }
+}
+
+/// What a board measured while scoring. `None` where it does not measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Measured {
+    /// Deepest stack of a scoring call, in bytes, its own frame included.
+    pub stack: Option<u32>,
+    /// Time spent in scoring calls.
+    pub ticks: Option<Ticks>,
+}
+
+/// Time spent in scoring calls, in ticks of the board's timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ticks {
+    /// Over all calls.
+    pub total: u64,
+    /// The longest call.
+    pub max: u32,
+}
+
+/// The detector's answer for one reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Assessment {
+    /// Log-density in nats, in the units of the raw reading.
+    pub log_prob: f32,
+    /// Share of normal readings that are at least as improbable; low is anomalous.
+    pub p_value: f32,
+    /// Whether the p-value is below the model's threshold.
+    pub alarm: bool,
+}
+
+/// Why a reading has no density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReadingError {
+    /// A feature is NaN or infinite.
+    NotFinite {
+        /// Which, from 0.
+        feature: usize,
+    },
+    /// The reading has another number of features than the model.
+    WrongLength {
+        /// The model's.
+        expected: usize,
+        /// The reading's.
+        found: usize,
+    },
+}

@@ -1,0 +1,97 @@
+//! Builds firmware with cargo.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::Image;
+
+/// The target of the emulated board: a Cortex-M4F.
+pub const TARGET: &str = "thumbv7em-none-eabihf";
+
+/// The package of the emulated board.
+const PACKAGE: &str = "flowlet-board-mps2-an386";
+
+/// What to build of the emulated board's package.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    /// An example of the package; none is the firmware itself.
+    pub example: Option<String>,
+    /// The firmware without the model and its scoring.
+    pub baseline: bool,
+    /// The generated Rust file of the model to link in; none is the committed model.
+    pub model: Option<PathBuf>,
+}
+
+/// Builds firmware for the emulated board. What has been built before is not built again.
+///
+/// # Errors
+/// If cargo fails: its messages have gone to the standard error by then.
+pub fn build(build: &Build) -> Result<Image> {
+    install_target()?;
+    let mut command = Command::new(cargo());
+    command.current_dir(workspace());
+    command.args(["build", "--quiet", "--package", PACKAGE, "--target", TARGET, "--profile", "firmware"]);
+    command.arg("--message-format=json-render-diagnostics");
+    match &build.example {
+        Some(example) => command.args(["--example", example]),
+        None => command.args(["--bin", PACKAGE]),
+    };
+    if build.baseline {
+        // A directory of its own, so that neither build overwrites the other's result.
+        command.args(["--features", "baseline", "--target-dir"]).arg(target_directory().join("baseline"));
+    }
+    match &build.model {
+        Some(model) => command.env("FLOWLET_MODEL", std::path::absolute(model)?),
+        None => command.env_remove("FLOWLET_MODEL"),
+    };
+    // Flags for the host (coverage, for one) are not for the device.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the firmware does not build ({})", output.status);
+    let executable = executable(&output.stdout).context("cargo built the firmware but named no executable")?;
+    Image::read(&executable)
+}
+
+/// The executable that cargo's JSON messages name.
+fn executable(messages: &[u8]) -> Option<PathBuf> {
+    messages
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back()
+}
+
+/// Lets rustup install the target if it is missing.
+fn install_target() -> Result<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .current_dir(workspace())
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .context("cannot start rustc")?;
+    if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
+        return Ok(());
+    }
+    eprintln!("Installing the target {TARGET}: rustup target add {TARGET}");
+    match Command::new("rustup").current_dir(workspace()).args(["target", "add", TARGET]).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => bail!("`rustup target add {TARGET}` failed ({status})"),
+        Err(error) => bail!("cannot start rustup ({error}): install the target {TARGET} for this toolchain"),
+    }
+}
+
+fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The root of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}

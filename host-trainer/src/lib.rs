@@ -3,3 +3,4 @@
 pub mod calibrate;
 pub mod data;
 pub mod metrics;
+pub mod train;

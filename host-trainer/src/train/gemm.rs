@@ -1,0 +1,179 @@
+//! The matrix product that all of the training time goes into.
+
+use pulp::Arch;
+
+use super::real::Real;
+
+/// Rows of the result that one pass of the inner loop computes.
+const MR: usize = 4;
+/// Columns of the result that one pass of the inner loop computes: with `MR`, eight AVX2 accumulators of `f32`, which is
+/// what hides the latency of a fused multiply-add.
+const NR: usize = 16;
+/// Terms that are summed before the result is touched: a panel of the left matrix stays within the first-level cache.
+const KC: usize = 128;
+
+/// A left matrix of any layout: the element of row `i` and column `k` is `values[i * row_stride + k * column_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'a, T> {
+    values: &'a [T],
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a, T> Left<'a, T> {
+    /// `values` with rows of `columns` numbers.
+    pub fn row_major(values: &'a [T], columns: usize) -> Self {
+        Self { values, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose of `values` with rows of `columns` numbers.
+    pub fn transposed(values: &'a [T], columns: usize) -> Self {
+        Self { values, row_stride: 1, column_stride: columns }
+    }
+}
+
+/// `result += left * right`, where `left` is m x k, `right` k x n and `result` m x n, the latter two row-major.
+///
+/// Uses AVX2 with fused multiply-add where the processor has them. Sums run over k in order, so the result does not depend
+/// on anything but the operands and the instruction set.
+///
+/// # Panics
+/// If an operand is shorter than its shape says.
+pub fn multiply_add<T: Real>([m, k, n]: [usize; 3], left: Left<'_, T>, right: &[T], result: &mut [T]) {
+    assert!(right.len() >= k * n && result.len() >= m * n, "operands are shorter than their shapes");
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
+    let product = Product { m, k, n, left, right, result };
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(simd) => simd.vectorize(Fused(product)),
+        _ => product.run::<false>(),
+    }
+}
+
+struct Product<'a, T> {
+    m: usize,
+    k: usize,
+    n: usize,
+    left: Left<'a, T>,
+    right: &'a [T],
+    result: &'a mut [T],
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Fused<'a, T>(Product<'a, T>);
+
+#[cfg(target_arch = "x86_64")]
+impl<T: Real> pulp::NullaryFnOnce for Fused<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.0.run::<true>();
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    #[inline(always)]
+    fn run<const FUSED: bool>(self) {
+        let Self { m, k, n, left, right, result } = self;
+        let whole = n - n % NR;
+        let mut panel = [[T::zero(); MR]; KC];
+        let mut edge = [[T::zero(); NR]; KC];
+        for start in (0..k).step_by(KC) {
+            let depth = KC.min(k - start);
+            let right = &right[start * n..(start + depth) * n];
+            if whole < n {
+                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(n)) {
+                    edge[..n - whole].copy_from_slice(&row[whole..]);
+                }
+            }
+            for top in (0..m).step_by(MR) {
+                let height = MR.min(m - top);
+                for i in 0..MR {
+                    // A short panel repeats its last row: computed and not stored, which is cheaper than another loop.
+                    let row = &left.values[(top + i.min(height - 1)) * left.row_stride + start * left.column_stride..];
+                    for (panel, value) in panel[..depth].iter_mut().zip(row.iter().step_by(left.column_stride)) {
+                        panel[i] = *value;
+                    }
+                }
+                let result = &mut result[top * n..(top + height) * n];
+                for column in (0..whole).step_by(NR) {
+                    let tile = tile::<T, FUSED>(&panel[..depth], right[column..].chunks(n));
+                    for (row, sums) in result.chunks_exact_mut(n).zip(&tile) {
+                        add(&mut row[column..column + NR], sums);
+                    }
+                }
+                if whole < n {
+                    let tile = tile::<T, FUSED>(&panel[..depth], edge[..depth].iter().map(|row| &row[..]));
+                    for (row, sums) in result.chunks_exact_mut(n).zip(&tile) {
+                        add(&mut row[whole..], sums);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<'a, T: Real, const FUSED: bool>(panel: &[[T; MR]], right: impl Iterator<Item = &'a [T]>) -> [[T; NR]; MR] {
+    let mut sums = [[T::zero(); NR]; MR];
+    for (left, right) in panel.iter().zip(right) {
+        let Some(right) = right.first_chunk::<NR>() else { break };
+        for i in 0..MR {
+            for j in 0..NR {
+                sums[i][j] =
+                    if FUSED { left[i].mul_add(right[j], sums[i][j]) } else { sums[i][j] + left[i] * right[j] };
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add<T: Real>(result: &mut [T], sums: &[T]) {
+    for (result, sum) in result.iter_mut().zip(sums) {
+        *result += *sum;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(len: usize, seed: usize) -> Vec<f64> {
+        (0..len).map(|i| (((i + 1) * (seed + 7)) as f64 * 0.618).fract() - 0.5).collect()
+    }
+
+    /// Every remainder of the tile sizes and a depth above one panel, against the definition, in both layouts.
+    #[test]
+    fn matches_the_definition_in_every_shape() {
+        for m in [1, 3, 4, 5, 9] {
+            for k in [1, 2, 31, KC, KC + 3] {
+                for n in [1, 15, 16, 17, 33] {
+                    let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+                    let transposed: Vec<f64> = (0..m * k).map(|at| a[(at % m) * k + at / m]).collect();
+                    let mut row_major = vec![1.0; m * n];
+                    let mut column_major = row_major.clone();
+                    multiply_add([m, k, n], Left::row_major(&a, k), &b, &mut row_major);
+                    multiply_add([m, k, n], Left::transposed(&transposed, m), &b, &mut column_major);
+                    assert_eq!(row_major, column_major);
+                    for i in 0..m {
+                        for j in 0..n {
+                            let sum: f64 = (0..k).map(|t| a[i * k + t] * b[t * n + j]).sum();
+                            assert!((row_major[i * n + j] - 1.0 - sum).abs() < 1e-12, "{m}x{k}x{n} at {i}, {j}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_dimension_leaves_the_result_alone() {
+        let mut result = [3.0f32; 4];
+        multiply_add([2, 0, 2], Left::row_major(&[], 0), &[], &mut result);
+        assert_eq!(result, [3.0; 4]);
+    }
+}

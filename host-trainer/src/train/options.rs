@@ -1,0 +1,69 @@
+//! What can be chosen about a fit, and what is chosen by default.
+
+/// Shape of a RealNVP.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Architecture {
+    /// Affine couplings, each after a permutation; at least 2, or some features are never transformed.
+    pub couplings: usize,
+    /// Widths of the hidden layers of each conditioner: at least one, each a multiple of 4.
+    pub hidden: Vec<usize>,
+    /// Limit of |log_scale| of one coupling.
+    pub bound: f32,
+}
+
+impl Architecture {
+    /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights for 8 features.
+    pub fn for_features(features: usize) -> Self {
+        let width = (24 + features).next_multiple_of(8).clamp(32, 64);
+        Self { couplings: 6, hidden: vec![width; 2], bound: 2.0 }
+    }
+}
+
+/// How a fit is run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Options {
+    /// Shape of the model.
+    pub architecture: Architecture,
+    /// Source of all randomness: the same seed on the same machine gives the same parameters, bit for bit.
+    pub seed: u64,
+    /// Rows per step.
+    pub batch_rows: usize,
+    /// Highest learning rate.
+    pub learning_rate: f32,
+    /// Steps until the highest learning rate is reached.
+    pub warm_up: usize,
+    /// Passes over the training rows after which the learning rate has fallen to zero.
+    pub epochs: usize,
+    /// Limit of the number of steps, which takes precedence over `epochs`.
+    pub steps: usize,
+    /// Passes without a better validation loss after which the fit ends.
+    pub patience: usize,
+    /// Decoupled decay of the weights, not the biases, per unit of learning rate.
+    pub weight_decay: f32,
+    /// Longest gradient, as Euclidean norm over all parameters.
+    pub clip_norm: f32,
+    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used.
+    pub noise: f32,
+    /// Decay of averaging
+    pub averaging: f32,
+}
+
+impl Options {
+    /// Defaults for tables of `features` columns.
+    pub fn for_features(features: usize) -> Self {
+        Self {
+            architecture: Architecture::for_features(features),
+            seed: 0,
+            batch_rows: 256,
+            learning_rate: 2e-3,
+            warm_up: 100,
+            epochs: 400,
+            steps: 20_000,
+            patience: 40,
+            weight_decay: 1e-4,
+            clip_norm: 5.0,
+            noise: 0.05,
+            averaging: 0.99,
+        }
+    }
+}

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
-use crate::schema::{Mixing, Record, Value};
+use crate::schema::{Parameter, Record, Value};
 
 /// A distribution over `D` coordinates whose density is known and that can be sampled.
 #[diagnostic::on_unimplemented(
@@ -48,14 +48,19 @@ impl<const D: usize, E> Default for StandardNormal<D, E> {
 }
 
 impl<const D: usize, E: ElementaryName> BaseRecord for StandardNormal<D, E> {
-    const RECORD: Record = Record {
-        name: "StandardNormal",
-        parameters: &[("features", Value::Number(D)), ("elementary", Value::Word(E::NAME))],
-        fields: &[],
-        mixing: Mixing::None,
-        macs: 0,
-        scratch: 0,
-    };
+    const RECORD: Record = record(&const { parameters(D, E::NAME) });
+}
+
+/// What describes the standard normal base.
+#[must_use]
+pub const fn parameters(features: usize, elementary: &'static str) -> [Parameter; 2] {
+    [("features", Value::Number(features)), ("elementary", Value::Word(elementary))]
+}
+
+/// The standard normal base's record.
+#[must_use]
+pub const fn record(parameters: &'static [Parameter]) -> Record {
+    Record::stored("StandardNormal", parameters, &[])
 }
 
 /// ln(2π) / 2.

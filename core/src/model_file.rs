@@ -312,9 +312,9 @@ impl Architecture {
         text.number(self.features as u64);
         text.word(",context:");
         text.number(self.context as u64);
-        text.word(",layers:[");
+        text.word(",layers:");
         self.layers.describe(text);
-        text.word("],base:");
+        text.word(",base:");
         self.base.describe(text);
         text.word(",calibration:");
         self.calibration.describe(text);

@@ -251,27 +251,29 @@ impl Schema {
         }
     }
 
-    /// Writes the canonical description: a comma-separated list of layers. Nesting of chains does not show, because
-    /// `Chain<A, Chain<B, C>>` and `Chain<Chain<A, B>, C>` are the same map with the same bytes.
+    /// Writes the canonical description. Nesting shows, because log-determinants are summed as the chains nest, and
+    /// the order of a sum is part of its bits.
     pub const fn describe(&self, text: &mut Text<'_>) {
         match self {
             Schema::Layer(record) => record.describe(text),
             Schema::Chain(first, second) => {
+                text.word("Chain(");
                 first.describe(text);
                 text.word(",");
                 second.describe(text);
+                text.word(")");
             }
             Schema::Repeat(times, layer) => {
-                text.word("Repeat(times:");
+                text.word("Repeat(");
                 text.number(*times as u64);
-                text.word(",layers:[");
+                text.word(",");
                 layer.describe(text);
-                text.word("])");
+                text.word(")");
             }
             Schema::Turned(layer) => {
-                text.word("Turned(layers:[");
+                text.word("Turned(");
                 layer.describe(text);
-                text.word("])");
+                text.word(")");
             }
         }
     }

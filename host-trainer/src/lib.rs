@@ -1,6 +1,13 @@
-//! Fits flowlet models.
+//! Fits, quantizes, calibrates and scores flowlet models on a workstation.
+//!
+//! ```text
+//! CSV -> data -> train -> quantize -> calibrate -> export -> model file and Rust source
+//! ```
 
 pub mod calibrate;
 pub mod data;
+pub mod export;
 pub mod metrics;
+pub mod model;
+pub mod quantize;
 pub mod train;

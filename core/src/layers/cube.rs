@@ -55,26 +55,38 @@ fn log_slope<T: Real, E: Elementary<T>>(z: T) -> T {
     if slope > T::ZERO { E::ln(slope) } else { T::from_f32(f32::NEG_INFINITY) }
 }
 
+/// Data -> base, in place; returns the log-determinant.
+#[inline]
+pub fn inverse<T: Real, E: Elementary<T>>(x: &mut [T]) -> T {
+    let mut log_det = T::ZERO;
+    for x in x {
+        *x = E::cbrt(*x);
+        log_det = log_det - log_slope::<T, E>(*x);
+    }
+    log_det
+}
+
+/// Base -> data, in place; returns the log-determinant.
+#[inline]
+pub fn forward<T: Real, E: Elementary<T>>(z: &mut [T]) -> T {
+    let mut log_det = T::ZERO;
+    for z in z {
+        log_det = log_det + log_slope::<T, E>(*z);
+        *z = *z * *z * *z;
+    }
+    log_det
+}
+
 impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Cube<E> {
     #[inline]
     fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
-        let mut log_det = T::ZERO;
-        for x in x {
-            *x = E::cbrt(*x);
-            log_det = log_det - log_slope::<T, E>(*x);
-        }
-        log_det
+        inverse::<T, E>(x)
     }
 }
 
 impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Forward<D, C, T> for Cube<E> {
     #[inline]
     fn forward(&self, z: &mut [T; D], _: &[T; C]) -> T {
-        let mut log_det = T::ZERO;
-        for z in z {
-            log_det = log_det + log_slope::<T, E>(*z);
-            *z = *z * *z * *z;
-        }
-        log_det
+        forward::<T, E>(z)
     }
 }

@@ -1,0 +1,41 @@
+//! The Rust source that goes with a model file: the type, and the checked static.
+
+use super::Model;
+
+/// The source for a model whose file lies beside it under the name `file`. Meant for `include!` in a module of its own:
+///
+/// ```text
+/// mod pump {
+///     include!("pump.rs");
+/// }
+/// ```
+#[must_use]
+pub fn rust_source(model: &Model, file: &str) -> String {
+    let names: Vec<String> = model.metadata().features.iter().map(|feature| format!("{:?}", feature.name)).collect();
+    let core = model.core();
+    format!(
+        "// Written by `flowlet fit` together with {file}, which it reads. Do not edit: a type that does not fit the file \
+         does not compile.\n\
+         \n\
+         #[allow(unused_imports)]\n\
+         use ::flowlet::*;\n\
+         \n\
+         /// Features of a reading.\n\
+         pub const D: usize = {features};\n\
+         \n\
+         /// Their names, in the order of a reading.\n\
+         pub const FEATURES: [&str; D] = [{names}];\n\
+         \n\
+         /// The model's type: {bytes} bytes of flash, {macs} multiply-accumulates a score.\n\
+         pub type Model = {type};\n\
+         \n\
+         /// The model, read and checked by the compiler. It lies in flash.\n\
+         #[allow(long_running_const_eval)]\n\
+         pub static MODEL: Model = Model::from_file(include_bytes!({file:?}));\n",
+        features = model.architecture().features,
+        names = names.join(", "),
+        bytes = core.size(),
+        macs = core.layers.macs(),
+        type = model.architecture().rust_type(),
+    )
+}

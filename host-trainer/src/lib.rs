@@ -11,3 +11,8 @@ pub mod metrics;
 pub mod model;
 pub mod quantize;
 pub mod train;
+pub mod cli;
+pub mod commands;
+pub mod fitting;
+pub mod report;
+pub mod scoring;

@@ -238,6 +238,8 @@ pub struct CellError {
     pub found: String,
     /// Why it cannot be used.
     pub problem: CellProblem,
+    /// Whether the column can be left out, as when a model is fitted; a model's own features cannot.
+    pub can_ignore: bool,
 }
 
 /// Why a cell is not a number that can be used.
@@ -257,35 +259,40 @@ pub enum CellProblem {
     BeyondF32,
 }
 
+impl CellError {
+    /// What is wrong, without advice.
+    pub fn statement(&self) -> String {
+        let Self { column, found, problem, .. } = self;
+        let what = match problem {
+            CellProblem::Empty => "the cell is empty".to_owned(),
+            CellProblem::Text => format!("`{found}` is not a number"),
+            CellProblem::TextColumn => format!("`{found}` is not a number, nor is anything in this column"),
+            CellProblem::DecimalComma => format!("`{found}` has a decimal comma"),
+            CellProblem::NotFinite => format!("`{found}` is not a finite number"),
+            CellProblem::BeyondF32 => format!("`{found}` is beyond a 32-bit float, which ends at 3.4e38"),
+        };
+        format!("column `{column}`: {what}")
+    }
+}
+
 impl Display for CellError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, found, problem } = self;
-        write!(f, "column `{column}`: ")?;
-        match problem {
-            CellProblem::Empty => {
-                write!(f, "the cell is empty (fill it in, remove the row, or ignore the column with --ignore {column})")
+        let Self { column, found, problem, can_ignore } = self;
+        let advice = match (problem, can_ignore) {
+            (CellProblem::DecimalComma, _) => format!("write {}", found.replace(',', ".")),
+            (CellProblem::BeyondF32, _) => "use a larger unit, or remove the row".to_owned(),
+            (CellProblem::TextColumn, true) => format!("ignore it with --ignore {column}"),
+            (CellProblem::TextColumn, false) => "the model needs it in numbers".to_owned(),
+            (CellProblem::Empty, true) => {
+                format!("fill it in, remove the row, or ignore the column with --ignore {column}")
             }
-            CellProblem::Text => {
-                write!(f, "`{found}` is not a number (ignore the column with --ignore {column}, or remove the row)")
+            (CellProblem::Empty, false) => "fill it in, or remove the row".to_owned(),
+            (CellProblem::Text | CellProblem::NotFinite, true) => {
+                format!("ignore the column with --ignore {column}, or remove the row")
             }
-            CellProblem::TextColumn => {
-                write!(
-                    f,
-                    "`{found}` is not a number, nor is anything in this column (ignore it with --ignore {column})"
-                )
-            }
-            CellProblem::DecimalComma => {
-                write!(f, "`{found}` has a decimal comma (write {})", found.replace(',', "."))
-            }
-            CellProblem::NotFinite => write!(
-                f,
-                "`{found}` is not a finite number (remove the row, or ignore the column with --ignore {column})"
-            ),
-            CellProblem::BeyondF32 => write!(
-                f,
-                "`{found}` is beyond a 32-bit float, which ends at 3.4e38 (use a larger unit, or remove the row)"
-            ),
-        }
+            (CellProblem::Text | CellProblem::NotFinite, false) => "remove the row".to_owned(),
+        };
+        write!(f, "{} ({advice})", self.statement())
     }
 }
 

@@ -14,7 +14,7 @@ mod text;
 
 pub use error::{CellError, CellProblem, DataError, RowAdvice};
 pub use matrix::Matrix;
-pub use noise::{dequantize, quantization_steps};
+pub use noise::quantization_steps;
 pub use notes::{Note, notes};
 pub use readings::{Groups, Readings, Roles};
 pub use split::{Order, Split, SplitOptions};

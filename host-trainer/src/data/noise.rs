@@ -1,12 +1,9 @@
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use super::Matrix;
 
 /// The quantization step of each column, in its unit; 0 for a column of continuous values.
 ///
 /// A sensor with few bits, or a file with few decimals, repeats values. A density fitted on them as they are grows
-/// without bound on the grid; uniform noise of one step makes it the density of the quantity behind them (Theis et
+/// without bound on the grid; uniform noise of one step, which training adds and scoring does not, makes it the density of the quantity behind them (Theis et
 /// al., "A note on the evaluation of generative models", 2016, section 3.1).
 ///
 /// A column counts as quantized if a tenth of its distinct values repeat. Its step is the lowest twentieth of the gaps
@@ -40,27 +37,11 @@ fn step(mut values: Vec<f32>) -> f32 {
     lowest.map_or(0.0, |(gap, _)| *gap)
 }
 
-/// The values with uniform noise of one step added, centred on each value.
-///
-/// Fitting sees these; scoring never adds noise. The same seed gives the same noise.
-///
-/// # Panics
-/// If there is not one step for each column.
-pub fn dequantize(values: &Matrix, steps: &[f32], seed: u64) -> Matrix {
-    assert_eq!(steps.len(), values.columns(), "one step for each column");
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut noisy = values.clone();
-    for row in noisy.values_mut().chunks_exact_mut(steps.len()) {
-        for (value, step) in row.iter_mut().zip(steps) {
-            // Drawn for every cell, so that the noise of one column does not depend on the other columns' steps.
-            *value += step * (rng.random::<f32>() - 0.5);
-        }
-    }
-    noisy
-}
-
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     fn normal_sum(rng: &mut ChaCha8Rng) -> f32 {
@@ -110,18 +91,5 @@ mod tests {
             if rng.random::<f32>() < 0.0005 { value + 0.01 } else { value }
         });
         assert_eq!(step_of(&stray), 1.0);
-    }
-
-    #[test]
-    fn noise_is_one_step_wide_centred_and_seeded() {
-        let matrix = Matrix::new(20_000, 2, [5.0, -1.0].repeat(20_000));
-        let noisy = dequantize(&matrix, &[0.5, 0.0], 7);
-        assert!(noisy.column(1).all(|value| value == -1.0));
-        let (low, high) = noisy.column(0).fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)));
-        assert!((4.75..4.751).contains(&low) && (5.249..=5.25).contains(&high), "{low} {high}");
-        let mean = noisy.column(0).map(f64::from).sum::<f64>() / 20_000.0;
-        assert!((mean - 5.0).abs() < 0.005, "{mean}");
-        assert_eq!(noisy, dequantize(&matrix, &[0.5, 0.0], 7));
-        assert_ne!(noisy, dequantize(&matrix, &[0.5, 0.0], 8));
     }
 }

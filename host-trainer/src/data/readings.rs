@@ -24,8 +24,8 @@ pub struct Readings {
     pub values: Matrix,
     /// The groups they are divided into, if a column does that.
     pub groups: Option<Groups>,
-    /// Rows that were left out because they are labelled as anomalies.
-    pub anomalies: usize,
+    /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers.
+    pub anomalies: Matrix,
 }
 
 /// Rows that belong together.
@@ -63,7 +63,12 @@ impl Readings {
         if features.is_empty() {
             return Err(DataError::NoFeatures { file: table.file().to_owned(), columns: table.columns().to_vec() });
         }
-        let readings = Self::normal(table, &features, None, roles)?;
+        let readings = Self::normal(table, &features, None, roles).map_err(|mut error| {
+            if let DataError::Cell { cell, .. } = &mut error {
+                cell.can_ignore = true;
+            }
+            error
+        })?;
         readings.refuse_constants()?;
         Ok(readings)
     }
@@ -90,6 +95,9 @@ impl Readings {
             let (file, column) = (table.file().to_owned(), (*label).clone());
             return Err(DataError::NoNormalRows { file, column, rows: table.rows() });
         }
+        let anomalous = labels.iter().flat_map(|(_, anomalous)| (0..table.rows()).filter(|&row| anomalous[row]));
+        let anomalies: Vec<f32> = anomalous.filter_map(|row| table.numbers(row, &columns).ok()).flatten().collect();
+        let anomalies = Matrix::new(anomalies.len() / columns.len(), columns.len(), anomalies);
         let groups = match &roles.group {
             Some(name) => Some(Groups::new(table, name, &normal)?),
             None => None,
@@ -99,7 +107,7 @@ impl Readings {
             features: features.to_vec(),
             values: table.matrix(&normal, &columns)?,
             groups,
-            anomalies: table.rows() - normal.len(),
+            anomalies,
         })
     }
 

@@ -163,7 +163,16 @@ impl Table {
             column: self.columns[column].clone(),
             found: shown(self.text(row, column)),
             problem,
+            can_ignore: false,
         })
+    }
+
+    /// The given cells of a row as numbers.
+    ///
+    /// # Errors
+    /// For the first that is not a finite number that a 32-bit float can hold.
+    pub fn numbers(&self, row: usize, columns: &[usize]) -> Result<Vec<f32>, CellError> {
+        columns.iter().map(|&column| self.number(row, column)).collect()
     }
 
     /// The given rows and columns as numbers.

@@ -134,7 +134,7 @@ fn not_finite() {
         assert_eq!(
             message(&format!("a,b\n1,2\n1,{found}\n")),
             format!(
-                "readings.csv:3: column `b`: `{found}` is not a finite number (remove the row, or ignore the column with --ignore b)"
+                "readings.csv:3: column `b`: `{found}` is not a finite number (ignore the column with --ignore b, or remove the row)"
             )
         );
     }

@@ -36,7 +36,7 @@ fn roles_leave_columns_and_rows_out() {
     assert_eq!(readings.features, ["a", "b"]);
     // The row that is labelled 1 is not fitted, so that its text does not matter.
     assert_eq!(readings.values.values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    assert_eq!(readings.anomalies, 1);
+    assert_eq!(readings.anomalies.rows(), 0);
     let groups = readings.groups.unwrap();
     assert_eq!((groups.of_rows, groups.count), (vec![0, 1, 0], 2));
 }
@@ -45,7 +45,9 @@ fn roles_leave_columns_and_rows_out() {
 fn features_of_another_table_match_by_name() {
     let readings =
         Readings::with_features(&table("c,b,a,y\n9,2,1,0\n9,4,3,1\n"), &["a".into(), "b".into()], &label("y"));
-    assert_eq!(readings.unwrap().values.values(), [1.0, 2.0]);
+    let readings = readings.unwrap();
+    assert_eq!(readings.values.values(), [1.0, 2.0]);
+    assert_eq!(readings.anomalies.values(), [3.0, 4.0]);
 }
 
 #[test]

@@ -1,0 +1,224 @@
+//! The arguments of the `flowlet` command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::data::{Order, Roles};
+
+/// Fits normalizing flows for microcontrollers, and scores readings as the device will.
+///
+/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name.
+#[derive(Debug, Parser)]
+#[command(name = "flowlet", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fit a model to normal readings: train, quantize, calibrate, report
+    Fit(FitArgs),
+    /// Measure how well a model tells anomalies from normal readings
+    Eval(EvalArgs),
+    /// Score readings, as CSV on standard output: row, log_prob, score, p_value, alarm
+    Score(ScoreArgs),
+    /// Draw readings from a model, as CSV on standard output
+    Sample(SampleArgs),
+    /// Say what is in a model file
+    Inspect(InspectArgs),
+}
+
+/// Arguments of `flowlet fit`.
+#[derive(Args, Debug)]
+#[command(after_help = "Writes the model (pump.flow), its unquantized twin (pump.f32.flow) and its Rust type with \
+    the checked static (pump.rs). Ctrl-C ends the training and keeps the best model so far; a second Ctrl-C quits.")]
+pub struct FitArgs {
+    /// The readings, CSV
+    pub readings: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// Column with 0 for normal readings and 1 for anomalies, which are not fitted
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// Columns to leave out
+    #[arg(long, value_name = "COL,..", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Column whose equal values mark rows that belong together, such as cycles or runs: whole groups are held back for
+    /// calibration
+    #[arg(long, value_name = "COL")]
+    pub group: Option<String>,
+    /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
+    #[arg(long, value_name = "FILE")]
+    pub val: Option<PathBuf>,
+    /// Which rows are held back for calibration: drawn at random, or the last
+    #[arg(long, value_enum, default_value_t = Split::Shuffled)]
+    pub split: Split,
+    /// Share of normal readings that may raise an alarm
+    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
+    pub false_alarm_rate: f32,
+    /// Decides everything that is random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Also write the report as JSON; `-` writes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Threads to train on; the model does not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// No progress and no report
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Coupling layers [default: by the number of features]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64), help_heading = "Architecture")]
+    pub layers: Option<u16>,
+    /// Width of the conditioners' hidden layers, a multiple of 4 [default: by the number of features]
+    #[arg(long, value_name = "N", value_parser = width, help_heading = "Architecture")]
+    pub hidden: Option<u16>,
+    /// Hidden layers of each conditioner [default: by the number of features]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8), help_heading = "Architecture")]
+    pub hidden_layers: Option<u16>,
+    /// Most passes over the training rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Architecture")]
+    pub epochs: Option<u32>,
+}
+
+impl FitArgs {
+    /// What the columns of the table are.
+    pub fn roles(&self) -> Roles {
+        Roles { label: self.label.clone(), group: self.group.clone(), ignore: self.ignore.clone() }
+    }
+}
+
+/// Which rows are held back for calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// Drawn at random.
+    Shuffled,
+    /// The last ones.
+    Ordered,
+}
+
+impl From<Split> for Order {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::Shuffled => Self::Shuffled,
+            Split::Ordered => Self::Ordered,
+        }
+    }
+}
+
+/// Arguments of `flowlet eval`.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// The model file; its unquantized twin is measured too if it lies beside it
+    pub model: PathBuf,
+    /// The readings, CSV, normal and anomalous
+    pub readings: PathBuf,
+    /// Column with 0 for normal readings and 1 for anomalies
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// Columns to leave out; any that the model does not name are left out anyway
+    #[arg(long, value_name = "COL,..", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Column that names kinds of readings, such as faults: also report on each of them
+    #[arg(long, value_name = "COL")]
+    pub by: Option<String>,
+    /// Also write the report as JSON; `-` writes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Arguments of `flowlet score`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A reading with an empty, NaN or infinite feature cannot be scored: it has `fault` in the alarm \
+    column and nothing in the others. The exit status is 0 if all readings were scored, 3 if some were not, 1 if an \
+    error ended the run."
+)]
+pub struct ScoreArgs {
+    /// The model file
+    pub model: PathBuf,
+    /// The readings, CSV; columns that the model does not name are left out
+    pub readings: PathBuf,
+}
+
+/// Arguments of `flowlet sample`.
+#[derive(Args, Debug)]
+pub struct SampleArgs {
+    /// The model file
+    pub model: PathBuf,
+    /// How many readings to draw
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1000)]
+    pub count: u64,
+    /// Decides which
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `flowlet inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// The model file
+    pub model: PathBuf,
+    /// Also write the report as JSON; `-` writes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(rate) if rate > 0.0 && rate < 1.0 => Ok(rate),
+        _ => Err("expected a number between 0 and 1, such as 0.01".to_owned()),
+    }
+}
+
+fn width(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(width) if (4..=1024).contains(&width) && width % 4 == 0 => Ok(width),
+        Ok(width) if (1..1024).contains(&width) => {
+            Err(format!("the device computes four units at a time: take {}", width.next_multiple_of(4)))
+        }
+        _ => Err("expected a multiple of 4 up to 1024".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_and_options_parse() {
+        let line = "flowlet fit a.csv --out a.flow --ignore x,y --ignore z --split ordered --false-alarm-rate 1e-3";
+        let Command::Fit(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        assert_eq!(args.ignore, ["x", "y", "z"]);
+        assert_eq!((args.split, args.false_alarm_rate, args.seed), (Split::Ordered, 1e-3, 0));
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_what_is_expected() {
+        for (option, expected) in [
+            ("--false-alarm-rate=0", "expected a number between 0 and 1"),
+            ("--false-alarm-rate=1", "expected a number between 0 and 1"),
+            ("--false-alarm-rate=nan", "expected a number between 0 and 1"),
+            ("--hidden=30", "take 32"),
+            ("--hidden=0", "expected a multiple of 4"),
+            ("--hidden-layers=0", "0 is not in 1..=8"),
+            ("--threads=0", "0 is not in 1..=1024"),
+        ] {
+            let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
+            assert!(error.to_string().contains(expected), "{option}: {error}");
+        }
+    }
+}

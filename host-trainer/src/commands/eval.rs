@@ -1,0 +1,94 @@
+//! `flowlet eval`: how well a model tells anomalies from normal readings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::files::{feature_names, read_model, twin};
+use super::output::Output;
+use crate::cli::EvalArgs;
+use crate::data::{Matrix, Table};
+use crate::model::{Model, Training};
+use crate::report::{Evaluation, Kind, Measures, to_json};
+use crate::scoring::assess;
+
+pub fn run(args: &EvalArgs) -> Result<ExitCode> {
+    let json = args.json.as_deref().map(Output::prepare).transpose()?;
+    let model = read_model(&args.model)?;
+    let features = feature_names(&model);
+    if let Some(feature) = args.ignore.iter().find(|name| features.contains(name)) {
+        bail!("--ignore {feature}: {} has it as a feature and cannot do without", args.model.display());
+    }
+    let table = Table::read(&args.readings)?;
+    let needed_by = format!("a feature of {}", args.model.display());
+    let columns = table.columns_of(&features, Some(&needed_by))?;
+    let Some(label) = &args.label else {
+        let others: Vec<&str> =
+            table.columns().iter().map(String::as_str).filter(|name| !features.iter().any(|f| f == name)).collect();
+        bail!(
+            "{}: eval needs to know which readings are anomalies: name the column that has 1 for them and 0 for normal readings with --label ({})",
+            table.file(),
+            if others.is_empty() {
+                "all columns are features".to_owned()
+            } else {
+                format!("columns that are no features: {}", others.join(", "))
+            }
+        );
+    };
+    let anomalous = table.labels(table.column(label, Some("--label"))?)?;
+    let kinds = args.by.as_ref().map(|by| table.column(by, Some("--by"))).transpose()?.map(|by| table.groups(by));
+    let rows: Vec<usize> = (0..table.rows()).collect();
+    let readings = table.matrix(&rows, &columns)?;
+
+    let assessments = score(&model, &readings, &table)?;
+    let by = kinds.map(|(names, of_rows)| {
+        let kind = |(number, name): (usize, String)| (name, Kind::new(&assessments, &anomalous, &of_rows, number));
+        names.into_iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
+    });
+    let twin = match read_twin(&args.model, &model) {
+        Some(twin) => Some(Measures::new(&score(&twin, &readings, &table)?, &anomalous)),
+        None => None,
+    };
+    let evaluation = Evaluation { model: Measures::new(&assessments, &anomalous), twin, by };
+    if evaluation.model.auroc.is_none() {
+        let missing = if evaluation.model.anomalies == 0 { 1 } else { 0 };
+        eprintln!("note: no reading is labelled {missing}: what compares anomalies with normal readings is left out");
+    }
+    if args.json.as_deref() != Some(Path::new("-")) {
+        super::output::to_stdout(|stdout| write!(stdout, "{evaluation}"))?;
+    }
+    if let Some(json) = json {
+        json.write(&to_json(&evaluation))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn score(model: &Model, readings: &Matrix, table: &Table) -> Result<Vec<flowlet::Assessment>> {
+    assess(model, readings)
+        .map_err(|error| anyhow::anyhow!("{}:{}: {}", table.file(), table.line(error.row), error.reason))
+}
+
+/// The unquantized twin, if it lies beside the model and is of the same fit.
+fn read_twin(path: &Path, model: &Model) -> Option<Model> {
+    let twin_path = twin(path);
+    if !twin_path.exists() {
+        return None;
+    }
+    // All that a fit says of itself is the same but the score, which quantization changes.
+    let summary = |model: &Model| Training { calibration_log_prob: 0.0, ..model.metadata().training.clone() };
+    let same_fit =
+        |twin: &Model| twin.metadata().features == model.metadata().features && summary(twin) == summary(model);
+    match read_model(&twin_path) {
+        Ok(twin) if same_fit(&twin) => Some(twin),
+        Ok(_) => {
+            eprintln!("warning: {} is of another fit than {} and left out", twin_path.display(), path.display());
+            None
+        }
+        Err(error) => {
+            eprintln!("warning: {error:#}; the twin is left out");
+            None
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `flowlet fit`: from a table of normal readings to a model.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use rayon::ThreadPoolBuilder;
+
+use super::output::{Output, to_stdout};
+use super::progress::Bar;
+use super::{files, interrupt};
+use crate::cli::FitArgs;
+use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
+use crate::fitting::{self, Fitted};
+use crate::model::{Model, rust_source};
+use crate::report::{FitReport, Parts, to_json};
+use crate::train::Options;
+
+pub fn run(args: &FitArgs) -> Result<ExitCode> {
+    // Places are checked first: it would be a pity to train for nothing.
+    let outputs = Outputs::prepare(args)?;
+    let table = Table::read(&args.readings)?;
+    let readings = Readings::for_fitting(&table, &args.roles())?;
+    let (split, calibration) = divide(args, &readings)?;
+    if !args.quiet {
+        notes(&readings).iter().for_each(|note| eprintln!("note: {note}"));
+    }
+
+    let cancel = interrupt::flag()?;
+    let options = options(args, readings.features.len());
+    let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
+    let mut bar = Bar::new(args.quiet);
+    let begin = Instant::now();
+    let fitted = threads
+        .install(|| fitting::fit(&readings, &split, &calibration, args.false_alarm_rate, &options, &mut bar, &cancel));
+    bar.finish();
+    let fitted = fitted?;
+    let seconds = begin.elapsed().as_secs_f64();
+
+    let parts = Parts { readings: &readings, split: &split, calibration: &calibration };
+    let report = threads.install(|| FitReport::new(&fitted, &parts, seconds))?;
+    outputs.write(&fitted)?;
+    let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    if !args.quiet && !json_on_stdout {
+        to_stdout(|stdout| {
+            write!(stdout, "{report}")?;
+            let [model, twin, source] = paths(&args.out);
+            writeln!(stdout, "wrote {}, {} and {}", model.display(), twin.display(), source.display())
+        })?;
+    }
+    if let Some(json) = &args.json {
+        Output::prepare(json)?.write(&to_json(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parts of the readings, and the rows of calibration: held-back ones, or those of `--val`.
+fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
+    let options = SplitOptions {
+        order: args.split.into(),
+        false_alarm_rate: args.false_alarm_rate,
+        seed: args.seed,
+        ..SplitOptions::default()
+    };
+    let Some(path) = &args.val else {
+        let split = Split::new(readings, &options)?;
+        let calibration = readings.values.select(&split.calibration);
+        return Ok((split, calibration));
+    };
+    let roles = Roles { label: args.label.clone(), ..Roles::default() };
+    let validation = Readings::with_features(&Table::read(path)?, &readings.features, &roles)?;
+    Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
+}
+
+fn options(args: &FitArgs, features: usize) -> Options {
+    let mut options = Options { seed: args.seed, ..Options::for_features(features) };
+    let shape = &mut options.architecture;
+    shape.couplings = args.layers.map_or(shape.couplings, usize::from);
+    let width = args.hidden.map_or(shape.hidden[0], usize::from);
+    shape.hidden = vec![width; args.hidden_layers.map_or(shape.hidden.len(), usize::from)];
+    options.epochs = args.epochs.map_or(options.epochs, |epochs| epochs as usize);
+    options
+}
+
+/// The files of a fit: the model, its twin, its Rust source.
+fn paths(out: &Path) -> [PathBuf; 3] {
+    [out.to_owned(), files::twin(out), files::source(out)]
+}
+
+struct Outputs {
+    model: Output,
+    twin: Output,
+    source: Output,
+    /// The model file's name, as the Rust source has it.
+    name: String,
+}
+
+impl Outputs {
+    fn prepare(args: &FitArgs) -> Result<Self> {
+        let out = &args.out;
+        let name = out.file_name().filter(|_| out.as_os_str() != "-");
+        let name = name.with_context(|| format!("--out {}: expected the name of a file", out.display()))?;
+        let Some(name) = name.to_str() else { bail!("--out {}: the name of the file is not UTF-8", out.display()) };
+        let inputs = [Some(&args.readings), args.val.as_ref()];
+        let paths = paths(out);
+        for path in paths.iter().chain(&args.json) {
+            if inputs.contains(&Some(path)) {
+                bail!("{}: would be overwritten (choose another --out)", path.display());
+            }
+        }
+        if let Some(json) = args.json.as_ref().filter(|json| json.as_os_str() != "-") {
+            if paths.contains(json) {
+                bail!("--json {}: is where the model goes (choose another)", json.display());
+            }
+            // Only that it can be written: what else is there may be a pipe, which is opened once.
+            drop(Output::prepare(json)?);
+        }
+        let [model, twin, source] = paths.map(|path| Output::prepare(&path));
+        Ok(Self { model: model?, twin: twin?, source: source?, name: name.to_owned() })
+    }
+
+    fn write(self, fitted: &Fitted) -> Result<()> {
+        let source = rust_source(&fitted.model, &self.name);
+        self.twin.write(&Model::to_bytes(&fitted.twin))?;
+        self.source.write(source.as_bytes())?;
+        self.model.write(&fitted.model.to_bytes())
+    }
+}

@@ -1,0 +1,31 @@
+//! The commands of `flowlet`, one a file: arguments in, files and reports out.
+
+mod eval;
+mod files;
+mod fit;
+mod inspect;
+mod interrupt;
+mod output;
+mod progress;
+mod sample;
+mod score;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+
+/// Runs a command; the exit status says whether all of its work was done.
+///
+/// # Errors
+/// If it could not be done; the message says what to do.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Fit(args) => fit::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
+}

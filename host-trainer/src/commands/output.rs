@@ -1,0 +1,131 @@
+//! Where results go: files that appear whole or not at all, and standard output.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tempfile::NamedTempFile;
+
+/// A file to write at the end of a run, whose place was found writable at its beginning.
+///
+/// The contents go to a temporary file beside it, which then takes its name: whoever reads the file sees the old
+/// contents or the new ones.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdout,
+    /// Something that cannot be replaced, such as a terminal or a pipe.
+    Device,
+    File(NamedTempFile),
+}
+
+impl Output {
+    /// Prepares to write `path`; `-` is standard output.
+    ///
+    /// # Errors
+    /// If no file can be written there.
+    pub fn prepare(path: &Path) -> Result<Self> {
+        let (path, place) = (path.to_owned(), Place::at(path)?);
+        Ok(Self { path, place })
+    }
+
+    /// Writes all of the contents.
+    ///
+    /// # Errors
+    /// If the system refuses; the old file is then still there.
+    pub fn write(self, contents: &[u8]) -> Result<()> {
+        let Self { path, place } = self;
+        let written = match place {
+            Place::Stdout => return to_stdout(|stdout| stdout.write_all(contents)),
+            Place::Device => OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(contents)),
+            Place::File(mut file) => {
+                file.write_all(contents).and_then(|()| file.persist(&path).map(drop).map_err(|error| error.error))
+            }
+        };
+        written.with_context(|| format!("{}: cannot be written", path.display()))
+    }
+}
+
+impl Place {
+    fn at(path: &Path) -> Result<Self> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => bail!("{}: is a directory, expected the name of a file", path.display()),
+            Ok(found) if !found.is_file() => return Ok(Self::Device),
+            _ => {}
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if path.file_name().is_none() || !folder.is_dir() {
+            bail!("{}: there is no folder {} (create it first)", path.display(), folder.display());
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".flowlet-");
+        // Temporary files are for their owner alone; what takes their name should be as readable as any new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).with_context(|| format!("{}: cannot be written", path.display()))?;
+        Ok(Self::File(file))
+    }
+}
+
+/// Writes to standard output; that its reader has gone, as `head` does, ends the writing and is no error.
+///
+/// # Errors
+/// If writing fails for another reason.
+pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // What is left in the buffer must not be tried again.
+            let _ = stdout.into_parts();
+            Ok(())
+        }
+        result => result.context("standard output cannot be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_replace_the_file_only_when_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.flow");
+        fs::write(&path, "old").unwrap();
+        let output = Output::prepare(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        output.write(b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        drop(Output::prepare(&path).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn places_that_cannot_be_written_are_found_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |path: &Path| Output::prepare(path).unwrap_err().to_string();
+        assert!(message(folder.path()).ends_with("is a directory, expected the name of a file"));
+        assert!(message(&folder.path().join("no/model.flow")).contains("there is no folder"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_are_as_readable_as_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (folder.path().join("ours"), folder.path().join("other"));
+        Output::prepare(&ours).unwrap().write(b"").unwrap();
+        fs::write(&other, "").unwrap();
+        let mode = |path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&other));
+    }
+}

@@ -1,0 +1,139 @@
+//! From readings to a model: train, quantize, calibrate.
+
+use std::sync::atomic::AtomicBool;
+
+use flowlet::Assessment;
+use flowlet::model_file::MOST_FEATURES;
+
+use crate::calibrate::{Calibrated, CalibrationError};
+use crate::data::{Matrix, Readings, Split, quantization_steps};
+use crate::export::{Format, export};
+use crate::metrics::mean;
+use crate::model::{Feature, Metadata, Model, ModelError, Training};
+use crate::scoring::{ScoringError, assess};
+use crate::train::{self, FitError, Options, Progress, RealNvp, Summary, TrainingData};
+
+/// A model, its unquantized twin, and how they came about.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// int8, calibrated on its own scores.
+    pub model: Model,
+    /// The same flow with f32 weights, calibrated on its own scores.
+    pub twin: Model,
+    /// How the training went.
+    pub summary: Summary,
+}
+
+/// Why readings give no model.
+#[derive(Debug, thiserror::Error)]
+pub enum FittingError {
+    /// More features than a model can have.
+    #[error(
+        "{file}: {found} columns are to be fitted, a model has at most {MOST_FEATURES} features (leave some out with --ignore)"
+    )]
+    TooManyFeatures {
+        /// The readings' file.
+        file: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// A feature that varies over all readings but not over those that are trained on.
+    #[error(
+        "{file}: column `{column}` is the same in nearly all readings, so there is no density to fit (ignore it with --ignore {column})"
+    )]
+    NoSpread {
+        /// The readings' file.
+        file: String,
+        /// The column.
+        column: String,
+    },
+    /// A feature whose values are too far apart for a 32-bit float.
+    #[error(
+        "{file}: column `{column}`: its values are too far apart for a 32-bit float (use a larger unit, or ignore it with --ignore {column})"
+    )]
+    TooWide {
+        /// The readings' file.
+        file: String,
+        /// The column.
+        column: String,
+    },
+    /// Another reason why training cannot begin.
+    #[error(transparent)]
+    Training(FitError),
+    /// The fitted values are not ones that a device accepts.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A held-back reading has no score.
+    #[error(transparent)]
+    Scoring(#[from] ScoringError),
+    /// The held-back scores make no calibration.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+}
+
+/// Fits a model to the readings: trains on a part of them, selects on another, and calibrates on `calibration` (raw units).
+///
+/// # Errors
+/// If the readings are not ones that a model can be fitted to.
+pub fn fit(
+    readings: &Readings,
+    split: &Split,
+    calibration: &Matrix,
+    false_alarm_rate: f32,
+    options: &Options,
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Fitted, FittingError> {
+    let features = readings.features.len();
+    if features > MOST_FEATURES {
+        return Err(FittingError::TooManyFeatures { file: readings.file.clone(), found: features });
+    }
+    let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
+    let steps = quantization_steps(&readings.values);
+    let data = TrainingData { training: &training, validation: &selection, quantization_steps: &steps };
+    let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
+    let metadata = Metadata {
+        architecture: String::new(),
+        features: readings.features.iter().map(|name| Feature { name: name.clone(), unit: String::new() }).collect(),
+        training: Training {
+            seed: options.seed,
+            training_rows: split.train.len() as u32,
+            selection_rows: split.selection.len() as u32,
+            calibration_rows: calibration.rows() as u32,
+            epochs: fitted.summary.best_epoch as u32,
+            calibration_log_prob: 0.0,
+        },
+    };
+    let int8 = Format::int8(&fitted.model, training.values());
+    Ok(Fitted {
+        model: calibrated(&fitted.model, &int8, calibration, false_alarm_rate, &metadata)?,
+        twin: calibrated(&fitted.model, &Format::Float, calibration, false_alarm_rate, &metadata)?,
+        summary: fitted.summary,
+    })
+}
+
+/// The model in a number format, calibrated by its own scores.
+fn calibrated(
+    flow: &RealNvp,
+    format: &Format,
+    calibration: &Matrix,
+    false_alarm_rate: f32,
+    metadata: &Metadata,
+) -> Result<Model, FittingError> {
+    let uncalibrated = export(flow, format, None, metadata.clone())?;
+    let scores: Vec<f32> = assess(&uncalibrated, calibration)?.iter().map(Assessment::score).collect();
+    let calibrated = Calibrated::new(&scores, false_alarm_rate)?;
+    let mut metadata = metadata.clone();
+    metadata.training.calibration_log_prob = -mean(&scores).unwrap_or_default() as f32;
+    Ok(export(flow, format, Some(&calibrated), metadata)?)
+}
+
+/// The training's error with the name of the column instead of its number.
+fn named(error: FitError, readings: &Readings) -> FittingError {
+    let (file, column) = (readings.file.clone(), |feature: usize| readings.features[feature].clone());
+    match error {
+        FitError::NoSpread { feature } => FittingError::NoSpread { file, column: column(feature) },
+        FitError::NotFinite { feature, .. } => FittingError::TooWide { file, column: column(feature) },
+        other => FittingError::Training(other),
+    }
+}

@@ -1,0 +1,238 @@
+//! What `flowlet fit` reports.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+use super::{Inspection, nats, percent, ratio, thousands};
+use crate::data::{Matrix, Readings, Split};
+use crate::fitting::Fitted;
+use crate::metrics::{alarm_rate, auroc, mean, median};
+use crate::model::Model;
+use crate::scoring::{ScoringError, assess};
+use crate::train::Stop;
+
+/// What a fit was made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The readings.
+    pub readings: &'a Readings,
+    /// How they were divided.
+    pub split: &'a Split,
+    /// The rows of calibration.
+    pub calibration: &'a Matrix,
+}
+
+/// How a fit went and what it gave.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FitReport {
+    /// The file of the readings.
+    pub readings: String,
+    /// Normal readings in it.
+    pub rows: usize,
+    /// Rows labelled as anomalies, not fitted.
+    pub anomalies: usize,
+    /// Features.
+    pub features: usize,
+    /// Rows that were trained on.
+    pub training_rows: usize,
+    /// Rows that early stopping selected on.
+    pub selection_rows: usize,
+    /// Rows that calibrated the scores.
+    pub calibration_rows: usize,
+    /// Groups among these, if there is a group column and they are from the same file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration_groups: Option<usize>,
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// The pass after which the weights were best.
+    pub best_epoch: usize,
+    /// Why the training ended.
+    pub stop: Stop,
+    /// How often it diverged.
+    pub divergences: usize,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Mean log-density of the calibration rows under the model, in nats, in their own units.
+    pub mean_log_prob: Option<f64>,
+    /// The median of the same.
+    pub median_log_prob: Option<f64>,
+    /// Mean log-density under the unquantized twin.
+    pub f32_mean_log_prob: Option<f64>,
+    /// What quantization changed of the mean, in nats: a few far-off rows decide it where there are such.
+    pub quantization_mean_nats: Option<f64>,
+    /// The median, over the calibration rows, of the size of the change, in nats.
+    pub quantization_median_nats: Option<f64>,
+    /// AUROC of the rows labelled as anomalies against the calibration rows; `None` if there are none.
+    pub auroc: Option<f64>,
+    /// The same for the unquantized twin.
+    pub f32_auroc: Option<f64>,
+    /// The share of the selection rows, not trained on and not calibrated on, that raise the alarm.
+    pub selection_alarm_rate: Option<f64>,
+    /// The share of rows labelled as anomalies that raise the alarm.
+    pub detection_rate: Option<f64>,
+    /// What the model is.
+    #[serde(flatten, serialize_with = "facts")]
+    pub model: Inspection,
+}
+
+/// What of an inspection the report does not say itself.
+fn facts<S: serde::Serializer>(model: &Inspection, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("family", model.family)?;
+    map.serialize_entry("parameters", &model.parameters)?;
+    map.serialize_entry("macs", &model.macs)?;
+    map.serialize_entry("model_bytes", &model.model_bytes)?;
+    map.serialize_entry("ram_bytes", &model.ram_bytes)?;
+    map.serialize_entry("file_bytes", &model.file_bytes)?;
+    map.serialize_entry("false_alarm_rate", &model.false_alarm_rate)?;
+    map.serialize_entry("threshold", &model.threshold)?;
+    map.serialize_entry("seed", &model.seed)?;
+    map.end()
+}
+
+impl FitReport {
+    /// The report of a fit that took so many seconds.
+    ///
+    /// # Errors
+    /// If a reading has no score.
+    pub fn new(fitted: &Fitted, parts: &Parts<'_>, seconds: f64) -> Result<Self, ScoringError> {
+        let Parts { readings, split, calibration } = *parts;
+        let model = Scored::new(&fitted.model, parts)?;
+        let twin = Scored::new(&fitted.twin, parts)?;
+        let changes: Vec<f32> = model.calibration.iter().zip(&twin.calibration).map(|(a, b)| (a - b).abs()).collect();
+        let (mean_log_prob, f32_mean_log_prob) = (mean(&model.calibration), mean(&twin.calibration));
+        let held_back_groups = readings.groups.as_ref().filter(|_| !split.calibration.is_empty()).map(|groups| {
+            let mut held_back: Vec<usize> = split.calibration.iter().map(|&row| groups.of_rows[row]).collect();
+            held_back.sort_unstable();
+            held_back.dedup();
+            held_back.len()
+        });
+        Ok(Self {
+            readings: readings.file.clone(),
+            rows: readings.values.rows(),
+            anomalies: readings.anomalies.rows(),
+            features: readings.features.len(),
+            training_rows: split.train.len(),
+            selection_rows: split.selection.len(),
+            calibration_rows: calibration.rows(),
+            calibration_groups: held_back_groups,
+            epochs: fitted.summary.epochs,
+            best_epoch: fitted.summary.best_epoch,
+            stop: fitted.summary.stop,
+            divergences: fitted.summary.divergences,
+            seconds,
+            mean_log_prob,
+            median_log_prob: median(&model.calibration),
+            f32_mean_log_prob,
+            quantization_mean_nats: mean_log_prob.zip(f32_mean_log_prob).map(|(ours, its)| ours - its),
+            quantization_median_nats: median(&changes),
+            auroc: model.auroc,
+            f32_auroc: twin.auroc,
+            selection_alarm_rate: model.selection_alarm_rate,
+            detection_rate: model.detection_rate,
+            model: Inspection::new(&fitted.model, fitted.model.to_bytes().len() as u64),
+        })
+    }
+}
+
+/// What the report needs of a model's scores.
+struct Scored {
+    calibration: Vec<f32>,
+    auroc: Option<f64>,
+    selection_alarm_rate: Option<f64>,
+    detection_rate: Option<f64>,
+}
+
+impl Scored {
+    fn new(model: &Model, parts: &Parts<'_>) -> Result<Self, ScoringError> {
+        let calibration = assess(model, parts.calibration)?;
+        let anomalies = assess(model, &parts.readings.anomalies)?;
+        let selection = assess(model, &parts.readings.values.select(&parts.split.selection))?;
+        let scores: Vec<f32> = anomalies.iter().chain(&calibration).map(flowlet::Assessment::score).collect();
+        let anomalous: Vec<bool> = (0..scores.len()).map(|row| row < anomalies.len()).collect();
+        let alarms = |said: &[flowlet::Assessment]| {
+            let alarms: Vec<bool> = said.iter().map(|said| said.alarm).collect();
+            alarm_rate(&alarms, &vec![true; alarms.len()], true)
+        };
+        Ok(Self {
+            auroc: auroc(&scores, &anomalous),
+            selection_alarm_rate: alarms(&selection),
+            detection_rate: alarms(&anomalies),
+            calibration: calibration.iter().map(|said| said.log_prob).collect(),
+        })
+    }
+}
+
+impl Display for FitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |number: usize| thousands(number as u64);
+        write!(f, "{}: {} normal readings of {} features", self.readings, count(self.rows), self.features)?;
+        match self.anomalies {
+            0 => writeln!(f)?,
+            anomalies => writeln!(f, " ({} labelled as anomalies are not fitted)", count(anomalies))?,
+        }
+        write!(f, "{:<14}{} trained on, ", "rows", count(self.training_rows))?;
+        write!(f, "{} selected on, {} calibrated on", count(self.selection_rows), count(self.calibration_rows))?;
+        match self.calibration_groups {
+            Some(groups) => writeln!(f, " ({groups} whole groups)")?,
+            None => writeln!(f)?,
+        }
+        let why = match self.stop {
+            Stop::Finished => "all were done",
+            Stop::Patience => "no longer better",
+            Stop::Cancelled => "interrupted",
+            Stop::Diverged => "diverged too often",
+        };
+        writeln!(
+            f,
+            "{:<14}{} epochs in {:.0} s ({why}), best after epoch {}",
+            "training", self.epochs, self.seconds, self.best_epoch
+        )?;
+        if self.best_epoch == 0 {
+            writeln!(f, "{:<14}the model is a plain Gaussian: nothing better was found", "")?;
+        }
+        writeln!(
+            f,
+            "{:<14}{} nats (median {}), mean of the calibration rows",
+            "log-density",
+            nats(self.mean_log_prob),
+            nats(self.median_log_prob)
+        )?;
+        writeln!(
+            f,
+            "{:<14}{} nats off f32 (median), {} in the mean",
+            "int8",
+            nats(self.quantization_median_nats),
+            nats(self.quantization_mean_nats)
+        )?;
+        match self.auroc.zip(self.f32_auroc) {
+            Some((ours, its)) => writeln!(
+                f,
+                "{:<14}{} for the labelled anomalies ({:+.4} against f32), {} of them detected",
+                "AUROC",
+                ratio(Some(ours)),
+                ours - its,
+                percent(self.detection_rate)
+            )?,
+            None => writeln!(f, "{:<14}unknown without labelled anomalies: `flowlet eval` measures it", "AUROC")?,
+        }
+        writeln!(
+            f,
+            "{:<14}score above {}, for {} of normal readings; {} of the selection rows",
+            "alarm",
+            self.model.threshold,
+            percent(Some(f64::from(self.model.false_alarm_rate))),
+            percent(self.selection_alarm_rate)
+        )?;
+        writeln!(
+            f,
+            "{:<14}{} bytes of flash, {} of stack, {} multiply-accumulates a score",
+            "on the device",
+            count(self.model.model_bytes),
+            count(self.model.ram_bytes),
+            count(self.model.macs)
+        )
+    }
+}

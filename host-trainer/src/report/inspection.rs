@@ -1,0 +1,151 @@
+//! What `flowlet inspect` reports.
+
+use std::fmt::{self, Display};
+
+use flowlet::calibration::CalibrationView;
+use flowlet::model_file::Architecture;
+use flowlet::{Detector, Flow, Standardize};
+use serde::Serialize;
+
+use super::{percent, thousands};
+use crate::model::Model;
+use crate::model::architecture::Layer;
+
+/// What a model is, and what it costs on a device.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The family of flows.
+    pub family: &'static str,
+    /// How conditioners store their weights.
+    pub number_format: &'static str,
+    /// Features.
+    pub features: usize,
+    /// Their names.
+    pub feature_names: Vec<String>,
+    /// Weights and biases of all conditioners.
+    pub parameters: usize,
+    /// Multiply-accumulates of one score, padding included.
+    pub macs: usize,
+    /// Bytes of flash that the model takes.
+    pub model_bytes: usize,
+    /// Bytes of stack that one score takes.
+    pub ram_bytes: usize,
+    /// Bytes of the file: the model, a prefix and what only the host needs.
+    pub file_bytes: u64,
+    /// The share of normal readings that may raise an alarm.
+    pub false_alarm_rate: f32,
+    /// Scores above it raise an alarm.
+    pub threshold: f32,
+    /// Rows that the scores were calibrated on.
+    pub calibration_rows: u32,
+    /// Their mean log-density, in nats, in their own units.
+    pub calibration_log_prob: f32,
+    /// Rows that were trained on.
+    pub training_rows: u32,
+    /// Rows that early stopping selected on.
+    pub selection_rows: u32,
+    /// Passes over the training rows until the best weights.
+    pub epochs: u32,
+    /// The seed of the fit.
+    pub seed: u64,
+    /// The hash of the architecture, which the device compares.
+    pub fingerprint: String,
+    /// The type in Rust.
+    pub rust_type: String,
+}
+
+impl Inspection {
+    /// What is known of a model whose file has so many bytes.
+    pub fn new(model: &Model, file_bytes: u64) -> Self {
+        let (core, architecture, metadata) = (model.core(), model.architecture(), model.metadata());
+        let scorer = model.scorer();
+        let CalibrationView { rows, threshold, .. } = *scorer.calibration();
+        let training = &metadata.training;
+        Self {
+            family: architecture.family(),
+            number_format: architecture.number_format(),
+            features: architecture.features,
+            feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
+            parameters: parameters(&architecture.layers),
+            macs: core.layers.macs(),
+            model_bytes: core.size(),
+            ram_bytes: ram(core),
+            file_bytes,
+            false_alarm_rate: false_alarm_rate(model),
+            threshold,
+            calibration_rows: rows,
+            calibration_log_prob: training.calibration_log_prob,
+            training_rows: training.training_rows,
+            selection_rows: training.selection_rows,
+            epochs: training.epochs,
+            seed: training.seed,
+            fingerprint: format!("{:016x}", core.fingerprint()),
+            rust_type: architecture.rust_type(),
+        }
+    }
+}
+
+/// Bytes of stack of one score, as [`Detector::RAM`] has them for the type.
+fn ram(core: &Architecture) -> usize {
+    // What a call takes beside the reading and the scratch is the same for every type: the smallest tells.
+    type Smallest = Detector<Flow<1, Standardize<1>>, 1>;
+    const READING: usize = 2 * size_of::<f32>();
+    const CALL: usize = Smallest::RAM - READING - Smallest::ARCHITECTURE.layers.scratch();
+    READING * core.features + core.layers.scratch() + CALL
+}
+
+/// The rate that the threshold was chosen for: the last field of a model's image.
+fn false_alarm_rate(model: &Model) -> f32 {
+    model.body().last_chunk().map_or(f32::NAN, |bytes| f32::from_le_bytes(*bytes))
+}
+
+/// Weights and biases of the conditioners, without the padding to quads.
+fn parameters(layer: &Layer) -> usize {
+    match layer {
+        Layer::Chain(first, second) => parameters(first) + parameters(second),
+        Layer::Repeat(times, layer) => times * parameters(layer),
+        Layer::Turned(layer) => parameters(layer),
+        Layer::AffineCoupling { kept, transformed, net, .. } => {
+            let (hidden, deep, outputs) = (4 * net.shape().hidden, net.shape().deep, 2 * transformed);
+            (kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
+        }
+        Layer::Standardize { .. } | Layer::Permute { .. } | Layer::Reverse {} | Layer::Cube { .. } => 0,
+    }
+}
+
+impl Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<14}{}, {} weights", "family", self.family, self.number_format)?;
+        writeln!(f, "{:<14}{}: {}", "features", self.features, self.feature_names.join(", "))?;
+        writeln!(f, "{:<14}{}", "parameters", thousands(self.parameters as u64))?;
+        writeln!(
+            f,
+            "{:<14}{} bytes (file {})",
+            "flash",
+            thousands(self.model_bytes as u64),
+            thousands(self.file_bytes)
+        )?;
+        writeln!(f, "{:<14}{} bytes of stack, no heap, no static", "RAM", thousands(self.ram_bytes as u64))?;
+        writeln!(f, "{:<14}{} multiply-accumulates", "one score", thousands(self.macs as u64))?;
+        writeln!(
+            f,
+            "{:<14}score above {}: {} of normal readings, calibrated on {} rows",
+            "alarm",
+            self.threshold,
+            percent(Some(f64::from(self.false_alarm_rate))),
+            thousands(self.calibration_rows.into())
+        )?;
+        writeln!(
+            f,
+            "{:<14}{} rows, selected on {}, best after epoch {}, seed {}",
+            "training",
+            thousands(self.training_rows.into()),
+            thousands(self.selection_rows.into()),
+            self.epochs,
+            self.seed
+        )?;
+        writeln!(f, "{:<14}{:.4} nats, mean of the calibration rows", "log-density", self.calibration_log_prob)?;
+        writeln!(f, "{:<14}{}", "fingerprint", self.fingerprint)?;
+        writeln!(f, "{:<14}{}", "type", self.rust_type)
+    }
+}

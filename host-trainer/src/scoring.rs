@@ -1,0 +1,27 @@
+//! Scores of whole tables, on all cores, by the device's kernels.
+
+use flowlet::{Assessment, ReadingError};
+use rayon::prelude::*;
+
+use crate::data::Matrix;
+use crate::model::Model;
+
+/// Why a reading of a table has no score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("reading {row}: {reason}")]
+pub struct ScoringError {
+    /// Which reading, from 0.
+    pub row: usize,
+    /// What the device would say.
+    pub reason: ReadingError,
+}
+
+/// What the model says of each reading, in order.
+///
+/// # Errors
+/// For the first reading that has no score.
+pub fn assess(model: &Model, readings: &Matrix) -> Result<Vec<Assessment>, ScoringError> {
+    let scorer = model.scorer();
+    let assess = |row| scorer.assess(readings.row(row), &[]).map_err(|reason| ScoringError { row, reason });
+    (0..readings.rows()).into_par_iter().map(assess).collect()
+}

@@ -5,14 +5,14 @@
 //! ```
 
 pub mod calibrate;
+pub mod cli;
+pub mod commands;
 pub mod data;
 pub mod export;
+pub mod fitting;
 pub mod metrics;
 pub mod model;
 pub mod quantize;
-pub mod train;
-pub mod cli;
-pub mod commands;
-pub mod fitting;
 pub mod report;
 pub mod scoring;
+pub mod train;

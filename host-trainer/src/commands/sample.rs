@@ -17,13 +17,21 @@ pub fn run(args: &SampleArgs) -> Result<ExitCode> {
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     to_stdout(|stdout| {
         let mut writer = csv::Writer::from_writer(stdout);
-        writer.write_record(feature_names(&model)).map_err(io::Error::from)?;
+        writer.write_record(feature_names(&model)).map_err(system)?;
         for _ in 0..args.count {
             let reading = scorer.sample(&mut rng, &[]);
             // A number that reads back as the same number, in as few digits as that takes.
-            writer.write_record(reading.iter().map(|value| format!("{value:?}"))).map_err(io::Error::from)?;
+            writer.write_record(reading.iter().map(|value| format!("{value:?}"))).map_err(system)?;
         }
         writer.flush()
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The system's own error, by which a reader that has gone is known.
+fn system(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }

@@ -113,7 +113,8 @@ impl Display for Evaluation {
         let heading = if twin.is_some() { "f32 twin" } else { "" };
         writeln!(f, "{:<34}{:>12}{heading:>12}", "", "model")?;
         type Measure = fn(&Measures) -> Option<f64>;
-        let lines: [(&str, Measure, fn(Option<f64>) -> String); 6] = [
+        type Show = fn(Option<f64>) -> String;
+        let lines: [(&str, Measure, Show); 6] = [
             ("AUROC", |of| of.auroc, ratio),
             ("average precision", |of| of.average_precision, ratio),
             ("detection rate", |of| of.detection_rate, percent),

@@ -1,0 +1,101 @@
+//! `flowlet fit` and what it leaves behind.
+
+use crate::{Folder, QUICK, readings};
+
+#[test]
+fn fit_writes_the_model_its_twin_its_source_and_a_report() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 60, 1));
+    let line = "fit train.csv --out pump.flow --label anomaly --group run --ignore kind --json fit.json --seed 7";
+    let report = folder.succeed(&format!("{line} {QUICK}"));
+    assert_eq!(folder.names(), ["fit.json", "pump.f32.flow", "pump.flow", "pump.rs", "train.csv"]);
+    for expected in ["600 normal readings of 3 features", "60 labelled as anomalies", "wrote pump.flow, pump.f32.flow"]
+    {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+
+    let json = folder.json("fit.json");
+    let number = |key: &str| json[key].as_f64().unwrap_or_else(|| panic!("{key}: {json}"));
+    assert_eq!((number("rows"), number("features"), number("anomalies")), (600.0, 3.0, 60.0));
+    assert_eq!(number("training_rows") + number("selection_rows") + number("calibration_rows"), 600.0);
+    assert_eq!(number("calibration_groups") * 20.0, number("calibration_rows"));
+    assert!(number("auroc") > 0.9 && (number("auroc") - number("f32_auroc")).abs() < 0.02, "{json}");
+    assert!(number("quantization_median_nats") < 0.05, "{json}");
+    assert!(number("selection_alarm_rate") < 0.2 && number("detection_rate") > 0.5, "{json}");
+    assert_eq!(json["family"], "realnvp");
+
+    let source = String::from_utf8(folder.read("pump.rs")).unwrap();
+    assert!(source.contains(r#"["temperature", "pressure", "valve"]"#), "{source}");
+    assert!(source.contains(r#"include_bytes!("pump.flow")"#), "{source}");
+}
+
+#[test]
+fn the_seed_decides_every_byte_whatever_the_threads() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 0, 1));
+    let fit = |out: &str, options: &str| {
+        folder.succeed(&format!("fit train.csv --out {out} --quiet --ignore kind --label anomaly {QUICK} {options}"));
+        (folder.read(out), folder.read(&out.replace(".flow", ".f32.flow")))
+    };
+    let first = fit("a.flow", "--seed 3 --threads 1");
+    assert_eq!(first, fit("b.flow", "--seed 3 --threads 3"));
+    assert_ne!(first, fit("c.flow", "--seed 4"));
+}
+
+#[test]
+fn quiet_says_nothing_and_json_on_standard_output_is_all_of_it() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 0, 1));
+    let line = format!("fit train.csv --out pump.flow --ignore kind,run --label anomaly {QUICK}");
+    let quiet = folder.run(&format!("{line} --quiet"));
+    assert!(quiet.status.success() && quiet.stdout.is_empty() && quiet.stderr.is_empty());
+    let json: serde_json::Value = serde_json::from_str(&folder.succeed(&format!("{line} --json -"))).unwrap();
+    assert_eq!(json["rows"], 600);
+}
+
+#[test]
+fn calibration_rows_are_drawn_the_last_or_from_another_file() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 0, 1));
+    folder.write("val.csv", &readings(150, 10, 5));
+    let line =
+        format!("fit train.csv --out pump.flow --ignore kind,run --label anomaly {QUICK} --quiet --json fit.json");
+    let calibrated = |options: &str| {
+        folder.succeed(&format!("{line} {options}"));
+        let json = folder.json("fit.json");
+        (json["calibration_rows"].clone(), json["training_rows"].clone(), json["threshold"].clone())
+    };
+    let drawn = calibrated("");
+    let last = calibrated("--split ordered");
+    let other = calibrated("--val val.csv");
+    assert_eq!((drawn.0.as_u64(), drawn.1.as_u64()), (Some(120), Some(420)));
+    assert_eq!((last.0.as_u64(), last.1.as_u64()), (Some(120), Some(420)));
+    assert_eq!((other.0.as_u64(), other.1.as_u64()), (Some(150), Some(540)));
+    assert_ne!(drawn.2, last.2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_keeps_the_best_model_so_far() {
+    use std::process::{Command, Stdio};
+    use std::{fs, thread, time::Duration};
+
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(3000, 0, 1));
+    let line = "fit train.csv --out pump.flow --ignore kind,run --label anomaly --epochs 1000000 --hidden 64";
+    let mut fit = folder.command(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Until the process catches SIGINT, the second bit of the mask, it would be killed by it.
+    let status = format!("/proc/{}/status", fit.id());
+    let catches = |status: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+        mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
+    };
+    while fit.try_wait().unwrap().is_none() && !fs::read_to_string(&status).is_ok_and(|status| catches(&status)) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &fit.id().to_string()]).status().unwrap().success());
+    let output = fit.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted"), "{output:?}");
+    folder.succeed("inspect pump.flow");
+}

@@ -1,9 +1,11 @@
 //! The application: bytes in, answers out.
 
+use flowlet::Assessment;
+
 use crate::frame;
 use crate::logging::{info, warning};
 use crate::message::{Refusal, Request, Response, Statistics, Values};
-use crate::{Alarm, Assessment, Edge, Malformed, Receiver, Scorer};
+use crate::{Alarm, Edge, Malformed, Receiver, Scorer};
 
 /// Assesses the readings of a byte stream with a scorer of `D` features.
 ///
@@ -35,7 +37,7 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
     /// Takes one received byte; at the end of a frame there is something to do.
     pub fn push(&mut self, byte: u8) -> Option<Action> {
         let request = match self.receiver.push(byte)? {
-            Ok(frame) => frame::decode(frame),
+            Ok(frame) => frame::decode::<Request<Values<D>>>(frame),
             Err(malformed) => Err(malformed),
         };
         Some(match request {

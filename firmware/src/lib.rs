@@ -1,7 +1,7 @@
 //! The application on a board: a source of readings, a detector, an alarm.
 //!
 //! ```text
-//! byte -> Receiver -> Request -> Scorer -> Assessment -> Alarm -> Response -> frame
+//! interrupt -> Inbox -> Receiver -> Request -> Scorer -> Assessment -> Alarm -> Response -> frame
 //! ```
 //!
 //! [`Application`] is the whole of it and knows no hardware: a board pushes the bytes that its UART received and
@@ -20,11 +20,17 @@ mod logging;
 mod alarm;
 mod application;
 pub mod frame;
+mod inbox;
 pub mod message;
+pub mod model;
 mod receiver;
 mod scorer;
 
 pub use alarm::{Alarm, Edge};
 pub use application::{Action, Application};
+pub use inbox::Inbox;
 pub use receiver::{Malformed, Receiver};
-pub use scorer::{Assessment, Measured, ReadingError, Scorer, Ticks};
+pub use scorer::{Measured, Scorer, Ticks};
+
+#[cfg(test)]
+mod tests;

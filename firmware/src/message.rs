@@ -4,21 +4,22 @@
 
 use core::fmt;
 
+use flowlet::ReadingError;
 use serde::de::{SeqAccess, Visitor};
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Malformed, Measured, ReadingError};
+use crate::{Malformed, Measured};
 
-/// Host to device. `D` is the number of features of the model on the device.
+/// Host to device. `V` is a sequence of f32: [`Values`] on the device, and a slice on the host, which need not know the
+/// number of features when it is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Request<const D: usize> {
+pub enum Request<V> {
     /// A reading to assess.
     Reading {
         /// Returned with the answer.
         sequence: u32,
         /// The features, in the model's order and units.
-        values: Values<D>,
+        values: V,
     },
     /// Send the [`Statistics`].
     Statistics,
@@ -54,7 +55,7 @@ pub enum Response {
     Statistics(Statistics),
 }
 
-/// Why a reading was refused.
+/// Why a reading was refused: [`ReadingError`] in the types of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Refusal {
@@ -70,6 +71,13 @@ pub enum Refusal {
         /// The reading's.
         found: u32,
     },
+    /// A context value is NaN or infinite.
+    ContextNotFinite {
+        /// Its position.
+        index: u32,
+    },
+    /// The density is infinite here.
+    Singular,
 }
 
 impl From<ReadingError> for Refusal {
@@ -79,6 +87,8 @@ impl From<ReadingError> for Refusal {
             ReadingError::WrongLength { expected, found } => {
                 Self::WrongLength { expected: expected as u32, found: found as u32 }
             }
+            ReadingError::ContextNotFinite { index } => Self::ContextNotFinite { index: index as u32 },
+            ReadingError::Singular => Self::Singular,
         }
     }
 }
@@ -90,6 +100,8 @@ impl fmt::Display for Refusal {
             Self::WrongLength { expected, found } => {
                 write!(f, "the reading has {found} features, the model {expected}")
             }
+            Self::ContextNotFinite { index } => write!(f, "context value {index} is not a finite number"),
+            Self::Singular => f.write_str("the density is infinite at this reading"),
         }
     }
 }
@@ -146,7 +158,7 @@ impl MalformedCounts {
     }
 }
 
-/// The values of a reading: a sequence of any length on the wire, of which the first `D` are kept.
+/// The values of a received reading: a sequence of any length on the wire, of which the first `D` are kept.
 ///
 /// So a reading of the wrong length is read to its end, and refused with both lengths.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,11 +168,6 @@ pub struct Values<const D: usize> {
 }
 
 impl<const D: usize> Values<D> {
-    /// A reading of the right length.
-    pub const fn new(values: [f32; D]) -> Self {
-        Self { values, found: D }
-    }
-
     /// The `D` values.
     ///
     /// # Errors
@@ -171,17 +178,6 @@ impl<const D: usize> Values<D> {
         } else {
             Err(ReadingError::WrongLength { expected: D, found: self.found })
         }
-    }
-}
-
-impl<const D: usize> Serialize for Values<D> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let kept = self.values.get(..self.found).unwrap_or(&self.values);
-        let mut sequence = serializer.serialize_seq(Some(kept.len()))?;
-        for value in kept {
-            sequence.serialize_element(value)?;
-        }
-        sequence.end()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the application asks of a detector, and of the board it runs on.
 
+use flowlet::{Assessment, ReadingError};
+
 /// Scores one reading of `D` features.
 ///
 /// Any `FnMut(&[f32; D]) -> Result<Assessment, ReadingError>` is a scorer. A board implements the trait itself when it
@@ -41,34 +43,4 @@ pub struct Ticks {
     pub total: u64,
     /// The longest call.
     pub max: u32,
-}
-
-/// The detector's answer for one reading.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Assessment {
-    /// Log-density in nats, in the units of the raw reading.
-    pub log_prob: f32,
-    /// Share of normal readings that are at least as improbable; low is anomalous.
-    pub p_value: f32,
-    /// Whether the p-value is below the model's threshold.
-    pub alarm: bool,
-}
-
-/// Why a reading has no density.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ReadingError {
-    /// A feature is NaN or infinite.
-    NotFinite {
-        /// Which, from 0.
-        feature: usize,
-    },
-    /// The reading has another number of features than the model.
-    WrongLength {
-        /// The model's.
-        expected: usize,
-        /// The reading's.
-        found: usize,
-    },
 }

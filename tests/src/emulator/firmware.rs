@@ -17,10 +17,10 @@ const PACKAGE: &str = "flowlet-board-mps2-an386";
 /// What to build of the emulated board's package.
 #[derive(Clone, Debug, Default)]
 pub struct Build {
-    /// An example of the package; none is the firmware itself.
-    pub example: Option<String>,
-    /// The firmware without the model and its scoring.
+    /// The firmware without the model and its scoring: an example named `baseline`.
     pub baseline: bool,
+    /// Another example of the package, in place of the firmware.
+    pub example: Option<&'static str>,
     /// The generated Rust file of the model to link in; none is the committed model.
     pub model: Option<PathBuf>,
 }
@@ -35,14 +35,10 @@ pub fn build(build: &Build) -> Result<Image> {
     command.current_dir(workspace());
     command.args(["build", "--quiet", "--package", PACKAGE, "--target", TARGET, "--profile", "firmware"]);
     command.arg("--message-format=json-render-diagnostics");
-    match &build.example {
+    match build.example.or(build.baseline.then_some("baseline")) {
         Some(example) => command.args(["--example", example]),
         None => command.args(["--bin", PACKAGE]),
     };
-    if build.baseline {
-        // A directory of its own, so that neither build overwrites the other's result.
-        command.args(["--features", "baseline", "--target-dir"]).arg(target_directory().join("baseline"));
-    }
     match &build.model {
         Some(model) => command.env("FLOWLET_MODEL", std::path::absolute(model)?),
         None => command.env_remove("FLOWLET_MODEL"),
@@ -90,8 +86,4 @@ fn cargo() -> std::ffi::OsString {
 /// The root of the workspace.
 fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }

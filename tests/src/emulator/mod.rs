@@ -22,6 +22,7 @@
 //! conversation is reproducible.
 
 mod calls;
+mod conversation;
 mod firmware;
 mod image;
 mod logs;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 pub use calls::CallCounts;
+pub use conversation::{Answers, Conversation};
 pub use firmware::{Build, TARGET, build};
 pub use image::{Image, Segment};
 pub use peer::{Peer, Script};

@@ -1,30 +1,32 @@
 //! UART -> application -> UART.
 
-use cortex_m_rt::entry;
-use flowlet_board_mps2_an386::clock::Stopwatch;
-use flowlet_board_mps2_an386::{end, stack, uart};
-use flowlet_firmware::{Action, Application, Assessment, Measured, ReadingError, Scorer, Ticks, frame};
+use cortex_m::asm::wfi;
+use flowlet::{Assessment, ReadingError};
+use flowlet_firmware::model::{D, FEATURES};
+use flowlet_firmware::{Action, Application, Measured, Scorer, Ticks, frame};
 
-const D: usize = 4;
+use crate::clock::Stopwatch;
+use crate::{end, stack, uart};
 
-/// The scorer with its gauges.
-struct Gauged {
+/// A scorer with gauges around it.
+struct Gauged<S> {
+    score: S,
     stopwatch: Stopwatch,
     ticks: Ticks,
     stack: usize,
     calls: u32,
 }
 
-impl Scorer<D> for Gauged {
+impl<S: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for Gauged<S> {
     fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError> {
         self.calls = self.calls.wrapping_add(1);
         // Painting the stack takes a while, so it is done for calls 1, 2, 4, 8 and so on.
         if self.calls.is_power_of_two() {
-            let (result, stack) = stack::measure(|| flowlet_score(reading));
+            let (result, stack) = stack::measure(|| (self.score)(reading));
             self.stack = self.stack.max(stack);
             return result;
         }
-        let (result, ticks) = self.stopwatch.measure(|| flowlet_score(reading));
+        let (result, ticks) = self.stopwatch.measure(|| (self.score)(reading));
         self.ticks.total += u64::from(ticks);
         self.ticks.max = self.ticks.max.max(ticks);
         result
@@ -35,30 +37,16 @@ impl Scorer<D> for Gauged {
     }
 }
 
-/// One score. The name and the call are fixed, so that an emulator can count its instructions.
-#[allow(unsafe_code, reason = "an unmangled name must be unique, and it is")]
-#[unsafe(no_mangle)]
-#[inline(never)]
-fn flowlet_score(reading: &[f32; D]) -> Result<Assessment, ReadingError> {
-    if let Some(feature) = reading.iter().position(|value| !value.is_finite()) {
-        return Err(ReadingError::NotFinite { feature });
-    }
-    let squares: f32 = reading.iter().map(|value| value * value).sum();
-    let log_prob = -0.5 * squares;
-    let p_value = 1.0 / (1.0 + squares);
-    Ok(Assessment { log_prob, p_value, alarm: p_value < 0.01 })
-}
-
-#[entry]
-fn main() -> ! {
+/// Runs the application with this scorer, until the host stops it.
+pub fn run(score: impl FnMut(&[f32; D]) -> Result<Assessment, ReadingError>) -> ! {
     let Some(stopwatch) = Stopwatch::start() else { end::exit(end::PANICKED) };
-    let (mut transmitter, mut receiver) = uart::start();
-    let scorer = Gauged { stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
+    let mut transmitter = uart::start();
+    let scorer = Gauged { score, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
     let mut application = Application::<_, D, { frame::max_request(D) }>::new(scorer);
-    defmt::info!("ready for readings of {} features", D);
+    defmt::info!("ready for readings of {} features: {}", D, FEATURES);
     loop {
-        let byte = receiver.wait();
-        application.note_lost_bytes(receiver.lost());
+        let byte = uart::INBOX.wait(wfi);
+        application.note_lost_bytes(uart::INBOX.lost());
         match application.push(byte) {
             Some(Action::Reply(response)) => match frame::encode::<_, { frame::MAX_RESPONSE }>(&response) {
                 Ok(frame) => transmitter.send(&frame),

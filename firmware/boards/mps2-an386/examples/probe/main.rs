@@ -6,15 +6,17 @@ mod arithmetic;
 
 #[cfg(target_os = "none")]
 mod program {
+    use cortex_m::asm::wfi;
     use cortex_m_rt::entry;
-    use flowlet_board_mps2_an386::{end, uart};
+    use flowlet_board_mps2_an386::end;
+    use flowlet_board_mps2_an386::uart::{self, INBOX};
 
     use crate::arithmetic;
 
     #[entry]
     fn main() -> ! {
-        let (mut transmitter, mut receiver) = uart::start();
-        let command = receiver.wait();
+        let mut transmitter = uart::start();
+        let command = INBOX.wait(wfi);
         defmt::info!("command {}", command as char);
         match command {
             b'a' => {
@@ -22,7 +24,7 @@ mod program {
                 end::exit(0)
             }
             b'e' => loop {
-                match receiver.wait() {
+                match INBOX.wait(wfi) {
                     0 => end::exit(0),
                     byte => transmitter.send(&[byte]),
                 }
@@ -37,9 +39,9 @@ mod program {
             },
             b'p' => panic!("told to"),
             b's' => loop {
-                cortex_m::asm::wfi();
+                wfi();
             },
-            b'x' => end::exit(receiver.wait().into()),
+            b'x' => end::exit(INBOX.wait(wfi).into()),
             other => panic!("unknown command {other}"),
         }
     }

@@ -9,9 +9,8 @@ use flowlet_tests::emulator::{Backend, Build, Exit, Image, Options, Outcome, Scr
 mod arithmetic;
 
 /// A firmware that does what it is told.
-static PROBE: LazyLock<Image> = LazyLock::new(|| {
-    build(&Build { example: Some("probe".to_owned()), ..Build::default() }).expect("the probe builds")
-});
+static PROBE: LazyLock<Image> =
+    LazyLock::new(|| build(&Build { example: Some("probe"), ..Build::default() }).expect("the probe builds"));
 
 /// The emulators that can run here.
 fn backends() -> impl Iterator<Item = Backend> {

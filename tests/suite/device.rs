@@ -1,0 +1,175 @@
+//! The firmware on the emulated board, with the committed model: its answers against the host's, and what it costs.
+
+use std::sync::LazyLock;
+
+use flowlet_firmware::frame;
+use flowlet_firmware::message::{Refusal, Request, Response};
+use flowlet_firmware::model::{D, FEATURES, MODEL, Model};
+use flowlet_tests::emulator::{
+    Answers, Backend, Build, Conversation, Exit, Image, Options, Outcome, Script, build, run,
+};
+
+static FIRMWARE: LazyLock<Image> = LazyLock::new(|| build(&Build::default()).expect("the firmware builds"));
+
+fn backends() -> impl Iterator<Item = Backend> {
+    [Backend::Rsemu, Backend::Qemu].into_iter().filter(|backend| {
+        let missing = backend.missing();
+        missing.iter().for_each(|reason| println!("skipped: {reason}"));
+        missing.is_none()
+    })
+}
+
+/// Readings of every kind: where the model was fitted, beside it, and so far off that f32 overflows.
+fn readings(count: usize) -> Vec<[f32; D]> {
+    let mut state = 7u32;
+    let mut next = || {
+        // Xorshift: Marsaglia, *Xorshift RNGs*, 2003.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        f64::from(state) / f64::from(u32::MAX) - 0.5
+    };
+    let centre = MODEL.flow.layers.0.mean;
+    let spread = [1e-3, 1.0, 30.0, 1e6, 1e38];
+    (0..count).map(|i| centre.map(|mean| mean + (spread[i % spread.len()] * next()) as f32)).collect()
+}
+
+fn talk(backend: Backend, readings: &[[f32; D]], window: usize) -> (Outcome, Answers) {
+    let mut conversation = Conversation::new(readings.iter().map(|reading| reading.to_vec()).collect(), window);
+    let options = Options { count: Some("flowlet_score".to_owned()), ..Options::default() };
+    let outcome = run(backend, &FIRMWARE, &mut conversation, &options).expect("the emulator runs");
+    let outcome = outcome.check().expect("the firmware ends well");
+    (outcome, conversation.finish().expect("every reading is answered"))
+}
+
+#[test]
+fn the_device_answers_what_the_host_answers_to_the_bit() {
+    let readings = readings(150);
+    for backend in backends() {
+        let (outcome, answers) = talk(backend, &readings, 8);
+        let mut alarms = 0;
+        for (reading, answer) in readings.iter().zip(&answers.readings) {
+            let host = MODEL.assess(reading, &[]).expect("finite");
+            let Response::Assessment { log_prob, p_value, alarm, .. } = *answer else {
+                panic!("{backend}: {answer:?} to {reading:?}");
+            };
+            assert_eq!(
+                (log_prob.to_bits(), p_value.to_bits(), alarm),
+                (host.log_prob.to_bits(), host.p_value.to_bits(), host.alarm),
+                "{backend}: {reading:?}"
+            );
+            alarms += u32::from(alarm);
+        }
+        assert_eq!(answers.statistics.readings, 150);
+        assert_eq!(answers.statistics.alarms, alarms);
+        assert_eq!((answers.statistics.lost_bytes, answers.statistics.malformed.total()), (0, 0));
+        assert!(0 < alarms && alarms < 150, "{alarms} alarms: the readings test one side only");
+        assert!(outcome.logs.iter().any(|line| line.contains(FEATURES[0])), "{:?}", outcome.logs);
+        assert!(outcome.logs.iter().any(|line| line.contains("alarm, p = ")), "{:?}", outcome.logs);
+    }
+}
+
+#[test]
+fn a_score_keeps_to_its_stack_and_is_counted_alike_by_all() {
+    let readings = readings(40);
+    let (outcome, answers) = talk(Backend::Rsemu, &readings, 1);
+    let calls = outcome.counts.expect("rsemu counts").calls;
+    let measured = answers.statistics.measured;
+    let painted = measured.stack.expect("the board measures it");
+    println!(
+        "{} instructions a score (at most {}), {} bytes of stack (painted: {painted}), RAM is {}",
+        calls.instructions_mean(),
+        calls.instructions_max,
+        calls.stack_max,
+        Model::RAM
+    );
+    assert_eq!(calls.calls, 40);
+    assert!(calls.stack_max as usize <= Model::RAM);
+    // Paint is looked at from a little above the call, and may be missed by what is not written.
+    assert!(painted.abs_diff(calls.stack_max) <= 64);
+    assert!(painted as usize <= Model::RAM + 64);
+
+    if backends().any(|backend| backend == Backend::Qemu) {
+        let (_, answers) = talk(Backend::Qemu, &readings, 1);
+        let ticks = answers.statistics.measured.ticks.expect("the board measures it");
+        // A tick is 40 ns, an instruction 64 ns. The board reads its clock outside the call.
+        let instructions = u64::from(ticks.max) * 40 / 64;
+        println!("QEMU: at most {instructions} instructions a score");
+        assert!(instructions.abs_diff(calls.instructions_max) <= 16, "{instructions} and {}", calls.instructions_max);
+    }
+}
+
+#[test]
+fn scoring_adds_no_static_ram() {
+    let baseline = build(&Build { baseline: true, ..Build::default() }).expect("the baseline builds");
+    let sections = FIRMWARE.sections().expect("an ELF file");
+    let cost = sections.over(&baseline.sections().expect("an ELF file"), Model::FLASH).expect("the model is in it");
+    println!("{cost:?}");
+    assert_eq!(cost.static_ram_bytes, 0);
+    assert!(cost.code_bytes > 0);
+    // The helper finds it if the model is not where it should be.
+    assert!(baseline.sections().expect("an ELF file").over(&sections, Model::FLASH).is_err());
+}
+
+fn frame(request: &Request<&[f32]>) -> Vec<u8> {
+    frame::encode::<_, 512>(request).expect("it fits").to_vec()
+}
+
+fn responses(bytes: &[u8]) -> Vec<Response> {
+    let mut receiver = flowlet_firmware::Receiver::<{ frame::MAX_RESPONSE }>::new();
+    let frames = bytes.iter().filter_map(|&byte| {
+        receiver.push(byte).map(|frame| frame::decode(frame.expect("a whole frame")).expect("a response"))
+    });
+    frames.collect()
+}
+
+#[test]
+fn garbage_and_sensor_faults_are_reported_and_survived() {
+    let mut faulty = MODEL.flow.layers.0.mean;
+    faulty[D - 1] = f32::NAN;
+    let stream = [
+        b"garbage before the first frame\0".to_vec(),
+        frame(&Request::Reading { sequence: 1, values: &faulty }),
+        vec![0xff; 300],
+        frame(&Request::Reading { sequence: 2, values: &faulty[1..] }),
+        frame(&Request::Reading { sequence: 3, values: &faulty[1..] }),
+        frame(&Request::Statistics),
+        frame(&Request::Stop),
+    ]
+    .concat();
+    for backend in backends() {
+        let mut script = Script::new(&stream[..]);
+        let outcome = run(backend, &FIRMWARE, &mut script, &Options::default()).expect("the emulator runs");
+        let outcome = outcome.check().expect("the firmware ends well");
+        let responses = responses(script.received());
+        assert!(matches!(responses[0], Response::Malformed(_)));
+        let reason = Refusal::NotFinite { feature: D as u32 - 1 };
+        assert_eq!(responses[1], Response::Refused { sequence: 1, reason });
+        // The flood of bytes has no delimiter and takes the frame behind it along.
+        assert!(matches!(responses[2], Response::Malformed(_)));
+        let reason = Refusal::WrongLength { expected: D as u32, found: D as u32 - 1 };
+        assert_eq!(responses[3], Response::Refused { sequence: 3, reason });
+        let Response::Statistics(statistics) = responses[4] else { panic!("{backend}: {responses:?}") };
+        assert_eq!((statistics.readings, statistics.refused, statistics.malformed.total()), (0, 2, 2));
+        for words in ["malformed frame", "reading 1: refused"] {
+            assert!(outcome.logs.iter().any(|line| line.contains(words)), "{backend}: {:?}", outcome.logs);
+        }
+    }
+}
+
+/// A host that does not wait for answers loses bytes: they are counted, and the device goes on.
+#[test]
+fn a_flooded_device_counts_what_it_loses() {
+    let reading = MODEL.flow.layers.0.mean;
+    let mut flood: Vec<u8> =
+        (0..200).flat_map(|sequence| frame(&Request::Reading { sequence, values: &reading })).collect();
+    // Its end is lost, too, so the device sleeps in the end.
+    flood.push(0);
+    let mut script = Script::new(flood);
+    let outcome = run(Backend::Rsemu, &FIRMWARE, &mut script, &Options::default()).expect("the emulator runs");
+    assert_eq!(outcome.exit, Exit::Asleep);
+    let answered = responses(script.received());
+    let assessed = answered.iter().filter(|response| matches!(response, Response::Assessment { .. })).count();
+    assert!((10..200).contains(&assessed), "{assessed} answers");
+    assert!(outcome.logs.iter().any(|line| line.contains("bytes lost")), "{:?}", outcome.logs);
+}

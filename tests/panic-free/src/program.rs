@@ -1,0 +1,95 @@
+//! The calls.
+
+use core::convert::Infallible;
+use core::hint::black_box;
+
+use flowlet::{
+    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath, Permute, Reverse,
+    StandardNormal, Standardize, Turned, model_file,
+};
+use panic_never as _;
+use rand_core::TryRng;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// The default of `flowlet fit`: eight features, int8.
+type Quantized = Chain<Standardize<8>, [Chain<Permute<8>, AffineCoupling<4, 4, Int8<1, 8, 1, 2>>>; 6]>;
+
+/// The same with f32 weights, an odd number of features and no deep layer.
+type Odd = Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 4, 0, 2>>, Reverse>; 4]>;
+
+/// With a context, the coarse elementary functions and turned layers.
+type Conditioned = Chain<
+    [Chain<Turned<AffineCoupling<2, 3, Int8<1, 4, 2, 2>, Micromath>>, Permute<5>>; 4],
+    AffineCoupling<2, 3, Float<1, 4, 3, 2>>,
+>;
+
+/// The layer with a singularity.
+type Cubed = Chain<Standardize<1>, Cube>;
+
+/// Random enough for a program that never runs.
+struct Xorshift(u32);
+
+impl TryRng for Xorshift {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        Ok(self.0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.0))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(self.0 as u8);
+        Ok(())
+    }
+}
+
+/// Calls all entry points of one type of model.
+#[inline(never)]
+fn call<const D: usize, L, const C: usize, const N: usize>(file: &[u8], values: &[f32])
+where
+    L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable,
+{
+    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_flash(file) {
+        score(model, values);
+    }
+    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_postcard(file) {
+        score(&model, values);
+    }
+}
+
+fn score<const D: usize, L, const C: usize, const N: usize>(
+    model: &Detector<Flow<D, L, StandardNormal<D>, C>, N>,
+    values: &[f32],
+) where
+    L: Layer + Inverse<D, C> + Forward<D, C>,
+{
+    let (reading, context) = (black_box([0.5; D]), black_box([0.5; C]));
+    let _ = black_box(model.assess_slice(values, &context));
+    let _ = black_box(model.assess(&reading, &context));
+    let _ = black_box(model.flow.log_prob(&reading, &context));
+    let _ = black_box(model.flow.latent(&reading, &context));
+    black_box(model.flow.sample(&mut Xorshift(black_box(1)), &context));
+}
+
+/// What the linker keeps.
+#[unsafe(no_mangle)]
+#[allow(unsafe_code, reason = "the linker knows the entry point by its name")]
+extern "C" fn entry() {
+    let (file, values): (&[u8], &[f32]) = black_box((&[], &[]));
+    if let Ok(length) = model_file::length(file)
+        && let Some(file) = file.get(..length)
+    {
+        call::<8, Quantized, 0, 128>(file, values);
+        call::<5, Odd, 0, 16>(file, values);
+        call::<5, Conditioned, 2, 1>(file, values);
+        call::<1, Cubed, 0, 1>(file, values);
+    }
+    #[cfg(feature = "unchecked-index")]
+    black_box(values[black_box(3)]);
+}

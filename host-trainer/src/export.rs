@@ -6,7 +6,7 @@ use flowlet::model_file::MOST_FEATURES;
 use crate::calibrate::{Calibrated, KNOTS};
 use crate::model::architecture::{Architecture, Arithmetic, Base, Calibration, Clip, Elementary, Layer, Net};
 use crate::model::{Metadata, Model, ModelError};
-use crate::quantize::{QuantizedMlp, Ranges, quantize};
+use crate::quantize::QuantizedMlp;
 use crate::train::{Coupling, Dense, Mlp, RealNvp};
 
 /// How the conditioners' weights are stored.
@@ -14,33 +14,8 @@ use crate::train::{Coupling, Dense, Mlp, RealNvp};
 pub enum Format {
     /// f32 weights.
     Float,
-    /// int8 weights, int16 activations in the ranges of each coupling.
-    Int8(Vec<Ranges>),
-}
-
-impl Format {
-    /// int8, with ranges of activations from `rows` (readings in raw units, row after row).
-    ///
-    /// # Panics
-    /// If `rows` are not rows of the flow's features.
-    #[must_use]
-    pub fn int8(flow: &RealNvp, rows: &[f32]) -> Self {
-        let mut ranges: Vec<Ranges> = flow.blocks.iter().map(|block| Ranges::new(&block.coupling.net)).collect();
-        for row in rows.chunks_exact(flow.features()) {
-            let standardize = |((x, mean), scale): ((&f32, &f32), &f32)| f64::from((x - mean) * scale);
-            let mut x: Vec<f64> = row.iter().zip(&flow.mean).zip(&flow.inverse_scale).map(standardize).collect();
-            for (block, ranges) in flow.blocks.iter().zip(&mut ranges) {
-                x = block.permutation.iter().map(|source| x[*source]).collect();
-                let Coupling { a, bound, net, .. } = &block.coupling;
-                let output = ranges.observe(net, &x[..*a]);
-                for (value, pair) in x[*a..].iter_mut().zip(output.chunks_exact(2)) {
-                    let log_scale = pair[1] / (1.0 + pair[1].abs() / f64::from(*bound));
-                    *value = (*value - pair[0]) * (-log_scale).exp();
-                }
-            }
-        }
-        Self::Int8(ranges)
-    }
+    /// int8 weights: a quantized net for each coupling.
+    Int8(Vec<QuantizedMlp>),
 }
 
 /// The model of a fitted flow, with its calibration. Without one it scores but raises no alarm: for the scores that a
@@ -95,7 +70,7 @@ pub fn export(
         let net = &block.coupling.net;
         match format {
             Format::Float => image.float_net(shape, net),
-            Format::Int8(ranges) => image.int8_net(shape, &quantize(net, &ranges[index])),
+            Format::Int8(nets) => image.int8_net(shape, &nets[index]),
         }
     }
     image.calibration(calibrated);

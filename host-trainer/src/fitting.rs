@@ -10,6 +10,7 @@ use crate::data::{Matrix, Readings, Split, quantization_steps};
 use crate::export::{Format, export};
 use crate::metrics::mean;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
+use crate::quantize::quantize;
 use crate::scoring::{ScoringError, assess};
 use crate::train::{self, FitError, Options, Progress, RealNvp, Summary, TrainingData};
 
@@ -104,7 +105,7 @@ pub fn fit(
             calibration_log_prob: 0.0,
         },
     };
-    let int8 = Format::int8(&fitted.model, training.values());
+    let int8 = Format::Int8(quantize(&fitted.model, training.values()));
     Ok(Fitted {
         model: calibrated(&fitted.model, &int8, calibration, false_alarm_rate, &metadata)?,
         twin: calibrated(&fitted.model, &Format::Float, calibration, false_alarm_rate, &metadata)?,

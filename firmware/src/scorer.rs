@@ -39,7 +39,9 @@ pub struct Measured {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticks {
-    /// Over all calls.
+    /// Calls that were timed.
+    pub calls: u32,
+    /// Over all of them.
     pub total: u64,
     /// The longest call.
     pub max: u32,

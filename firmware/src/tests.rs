@@ -202,7 +202,7 @@ fn the_largest_messages_fit() {
         refused: all,
         malformed: MalformedCounts { too_long: all, cobs: all, crc: all, content: all },
         lost_bytes: all,
-        measured: Measured { stack: Some(all), ticks: Some(Ticks { total: u64::MAX, max: all }) },
+        measured: Measured { stack: Some(all), ticks: Some(Ticks { calls: all, total: u64::MAX, max: all }) },
     };
     for response in [
         Response::Statistics(statistics),

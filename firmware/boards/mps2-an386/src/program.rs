@@ -27,6 +27,7 @@ impl<S: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for Gaug
             return result;
         }
         let (result, ticks) = self.stopwatch.measure(|| (self.score)(reading));
+        self.ticks.calls = self.ticks.calls.wrapping_add(1);
         self.ticks.total += u64::from(ticks);
         self.ticks.max = self.ticks.max.max(ticks);
         result

@@ -20,7 +20,8 @@ impl Bar {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(
-            ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}  at most {eta} left").expect("a constant"),
+            // The message is cut where the terminal ends: a line that wraps cannot be redrawn.
+            ProgressStyle::with_template("{bar:16} {percent:>3}%  {eta:>4} left  {wide_msg}").expect("a constant"),
         );
         Self { bar, started: false }
     }
@@ -39,7 +40,7 @@ impl Progress for Bar {
         }
         self.bar.set_position(state.step as u64);
         self.bar.set_message(format!(
-            "epoch {}: loss {:.3}, selection {:.3}, best {:.3} nats",
+            "epoch {}  loss {:.3}  selection {:.3}  best {:.3}",
             state.epoch, state.training_loss, state.validation_loss, state.best_validation_loss
         ));
     }

@@ -1,2 +1,50 @@
-//! The project commands.
-fn main() {}
+//! The project's own commands, run as `cargo xtask <command>`.
+
+mod demo;
+mod device;
+mod setup;
+mod test;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use flowlet_tests::emulator::Backend;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// From the readings of a hydraulic rig to alarms on an emulated Cortex-M4F, and to the same bits on the host
+    Demo {
+        /// What runs the firmware: `rsemu` comes with the build, `qemu` is the trusted second opinion
+        #[arg(long, default_value_t, value_name = "rsemu|qemu")]
+        emulator: Backend,
+        /// Seed of the fit
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Where the model goes [default: the demo folder of cargo's target directory]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Runs every test there is, the emulated device included
+    Test {
+        /// Requires QEMU instead of skipping what needs it, and installs it where the system allows
+        #[arg(long)]
+        qemu: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
+        Command::Test { qemu } => test::run(qemu),
+    }
+}

@@ -1,0 +1,61 @@
+//! Sets up what a command needs and the machine lacks.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use flowlet_tests::emulator::Backend;
+
+/// The root of the workspace.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("the package lies two folders below the root")
+}
+
+/// Where cargo puts what it builds.
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The cargo that runs this command.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command with its output shown.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    ensure!(status.success(), "`{} {}` failed ({status})", command.get_program().display(), arguments.join(" "));
+    Ok(())
+}
+
+/// Lets rustup install compilation targets; those that are there already cost nothing.
+pub fn targets(targets: &[&str]) -> Result<()> {
+    let mut command = Command::new("rustup");
+    command.current_dir(root()).args(["--quiet", "target", "add"]).args(targets);
+    run(&mut command).with_context(|| format!("the targets {} are needed", targets.join(", ")))
+}
+
+/// Makes sure that the emulator is there: QEMU is installed by the system's package manager where this user may.
+pub fn emulator(backend: Backend) -> Result<()> {
+    let Some(missing) = backend.missing() else { return Ok(()) };
+    let root_user =
+        Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0".as_slice());
+    if !root_user {
+        bail!("{missing}");
+    }
+    eprintln!("Installing QEMU: apt-get install qemu-system-arm");
+    for arguments in [&["-q", "update"][..], &["-q", "install", "-y", "--no-install-recommends", "qemu-system-arm"]] {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+        run(&mut command).with_context(|| missing.clone())?;
+    }
+    match backend.missing() {
+        None => Ok(()),
+        Some(missing) => bail!("{missing}"),
+    }
+}

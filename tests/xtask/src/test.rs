@@ -1,0 +1,20 @@
+//! `cargo xtask test`: every test there is.
+
+use anyhow::Result;
+use flowlet_tests::emulator::Backend;
+
+use crate::setup;
+
+/// The targets that tests build for.
+const TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf"];
+
+/// Sets up what is missing, and hands over to `cargo test`.
+pub fn run(qemu: bool) -> Result<()> {
+    setup::targets(&TARGETS)?;
+    if qemu {
+        setup::emulator(Backend::Qemu)?;
+    } else if let Some(missing) = Backend::Qemu.missing() {
+        eprintln!("note: what compares with QEMU is skipped. {missing}");
+    }
+    setup::run(setup::cargo().args(["test", "--workspace", "--exclude", "flowlet-xtask"]))
+}

@@ -35,7 +35,13 @@ impl<const N: usize> Calibration<N> {
     #[inline]
     #[must_use]
     pub fn view(&self) -> CalibrationView<'_> {
-        CalibrationView { scores: &self.scores, above: &self.above, rows: self.rows, threshold: self.threshold }
+        CalibrationView {
+            scores: &self.scores,
+            above: &self.above,
+            rows: self.rows,
+            threshold: self.threshold,
+            false_alarm_rate: self.false_alarm_rate,
+        }
     }
 }
 
@@ -74,6 +80,8 @@ pub struct CalibrationView<'a> {
     pub rows: u32,
     /// Scores above it raise an alarm.
     pub threshold: f32,
+    /// The rate of false alarms that the threshold was chosen for.
+    pub false_alarm_rate: f32,
 }
 
 impl CalibrationView<'_> {
@@ -107,6 +115,7 @@ mod tests {
             above: &[4, 2, 1, 0, 0],
             rows: 5,
             threshold: 3.0,
+            false_alarm_rate: 0.5,
         };
         for (score, at_least) in [
             (f32::MIN, 5),

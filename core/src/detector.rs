@@ -39,11 +39,6 @@ pub struct Detector<F, const N: usize> {
     pub calibration: Calibration<N>,
 }
 
-/// What a call keeps on the stack beside the reading and the layers' scratch: saved registers, spilled values and the
-/// elementary functions. Measured on an emulated Cortex-M4F, rounded up; the emulated device checks that
-/// [`Detector::RAM`] is never exceeded.
-const CALL_OVERHEAD: usize = 384;
-
 impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> Detector<Flow<D, L, B, C>, N> {
     /// The architecture: all that the type says, as data. Its description's hash is the fingerprint of model files.
     pub const ARCHITECTURE: Architecture = Architecture {
@@ -59,7 +54,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> De
 
     /// Bytes of stack that one [`Detector::assess`] takes: the reading's copy, the layers' scratch and a stated overhead
     /// for calls. No other RAM is used.
-    pub const RAM: usize = 2 * size_of::<[f32; D]>() + L::SCHEMA.scratch() + CALL_OVERHEAD;
+    pub const RAM: usize = Self::ARCHITECTURE.ram();
 
     /// Multiply-accumulates of one score, padding included.
     pub const MACS: usize = L::SCHEMA.macs();

@@ -89,11 +89,9 @@ impl Coordinates<'_> {
             Schema::Layer(record) => self.layer(record, turned, image, offset),
             Schema::Chain(first, second) => {
                 let behind = offset + first.size();
-                if turned {
-                    self.pass(second, turned, image, behind) && self.pass(first, turned, image, offset)
-                } else {
-                    self.pass(first, turned, image, offset) && self.pass(second, turned, image, behind)
-                }
+                let [(first, offset), (second, behind)] =
+                    if turned { [(second, behind), (first, offset)] } else { [(first, offset), (second, behind)] };
+                self.pass(first, turned, image, offset) && self.pass(second, turned, image, behind)
             }
             Schema::Repeat(times, layer) => {
                 let mut n = 0;

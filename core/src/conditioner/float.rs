@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
+use super::{Conditioner, Evaluate, Scratch, Shape, WIDEST, check_width, fill};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
@@ -166,7 +166,7 @@ impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT
         }
         let deep = self.deep.iter().map(Dense::view);
         let zero = [T::ZERO; 4];
-        let scratch = (&mut [zero; IN][..], &mut [zero; HIDDEN][..], &mut [zero; HIDDEN][..]);
+        let scratch = Scratch { input: &mut [zero; IN][..], from: &mut [zero; HIDDEN], to: &mut [zero; HIDDEN] };
         evaluate((self.first.view(), deep, self.last.view()), input, context, scratch, output);
     }
 }
@@ -208,10 +208,10 @@ impl<T: Real> Evaluate<T> for FloatView<'_> {
         });
         let zero = [T::ZERO; 4];
         let (mut a, mut b, mut c) = ([zero; WIDEST], [zero; WIDEST], [zero; WIDEST]);
-        let (Some(a), Some(b), Some(c)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
+        let (Some(a), Some(from), Some(to)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
             return;
         };
-        evaluate((self.first, deep, self.last), input, context, (a, b, c), output);
+        evaluate((self.first, deep, self.last), input, context, Scratch { input: a, from, to }, output);
     }
 }
 
@@ -221,7 +221,7 @@ fn evaluate<'a, T: Real>(
     (first, deep, last): (DenseView<'a>, impl Iterator<Item = DenseView<'a>>, DenseView<'a>),
     input: &[T],
     context: &[T],
-    (clamped, mut from, mut to): (&mut [[T; 4]], &mut [[T; 4]], &mut [[T; 4]]),
+    Scratch { input: clamped, mut from, mut to }: Scratch<'_, [T; 4]>,
     output: impl FnMut([T; 4]),
 ) {
     let limit = T::from_f32(INPUT_LIMIT);

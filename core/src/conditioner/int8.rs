@@ -14,7 +14,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Conditioner, Evaluate, Shape, WIDEST, check_width, fill};
+use super::{Conditioner, Evaluate, Scratch, Shape, WIDEST, check_width, fill};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
@@ -260,7 +260,7 @@ impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT
             check_width(HIDDEN);
         }
         let deep = self.deep.iter().map(Dense::view);
-        let scratch = (&mut [[0; 4]; IN][..], &mut [[0; 4]; HIDDEN][..], &mut [[0; 4]; HIDDEN][..]);
+        let scratch = Scratch { input: &mut [[0; 4]; IN][..], from: &mut [[0; 4]; HIDDEN], to: &mut [[0; 4]; HIDDEN] };
         let layers = (self.first.view(), deep, self.last.view());
         evaluate(self.inverse_input_scale, layers, input, context, scratch, output);
     }
@@ -303,10 +303,17 @@ impl<T: Real> Evaluate<T> for Int8View<'_> {
             Some(layer)
         });
         let (mut a, mut b, mut c) = ([[0; 4]; WIDEST], [[0; 4]; WIDEST], [[0; 4]; WIDEST]);
-        let (Some(a), Some(b), Some(c)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
+        let (Some(a), Some(from), Some(to)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
             return;
         };
-        evaluate(self.inverse_input_scale, (self.first, deep, self.last), input, context, (a, b, c), output);
+        evaluate(
+            self.inverse_input_scale,
+            (self.first, deep, self.last),
+            input,
+            context,
+            Scratch { input: a, from, to },
+            output,
+        );
     }
 }
 
@@ -321,7 +328,7 @@ fn evaluate<'a, T: Real>(
     ),
     input: &[T],
     context: &[T],
-    (quantized, mut from, mut to): (&mut [Quad], &mut [Quad], &mut [Quad]),
+    Scratch { input: quantized, mut from, mut to }: Scratch<'_, Quad>,
     output: impl FnMut([T; 4]),
 ) {
     let scale = T::from_f32(inverse_input_scale);

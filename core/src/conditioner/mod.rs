@@ -65,6 +65,16 @@ impl Shape {
 /// overflow.
 pub const WIDEST: usize = 128;
 
+/// What a net needs to compute: its input activations, and two buffers that take turns.
+pub(crate) struct Scratch<'a, Q> {
+    /// The input, in quads.
+    pub(crate) input: &'a mut [Q],
+    /// The activations of one hidden layer.
+    pub(crate) from: &'a mut [Q],
+    /// Those of the next.
+    pub(crate) to: &'a mut [Q],
+}
+
 /// Stops the build when a net's width is not the number of quads that `values` need.
 pub(crate) const fn check_quads(what: &str, quads: usize, values: usize) {
     if quads != values.div_ceil(4) {

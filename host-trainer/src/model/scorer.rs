@@ -124,7 +124,8 @@ impl<'a> Node<'a> {
             Self::Turned(layer) => layer.forward(x, context),
             Self::Standardize(view) => view.inverse(x),
             Self::Permute(source) => {
-                gather(source, &x.to_vec(), x);
+                let from = x.to_vec();
+                gather(source, &from, x);
                 0.0
             }
             Self::Reverse => {
@@ -153,7 +154,8 @@ impl<'a> Node<'a> {
             Self::Turned(layer) => layer.inverse(z, context),
             Self::Standardize(view) => view.forward(z),
             Self::Permute(source) => {
-                scatter(source, &z.to_vec(), z);
+                let from = z.to_vec();
+                scatter(source, &from, z);
                 0.0
             }
             Self::Reverse => {
@@ -179,8 +181,8 @@ impl<'a> Scorer<'a> {
             above: slice(&mut bytes, knots)?,
             rows: scalar(&mut bytes)?,
             threshold: scalar(&mut bytes)?,
+            false_alarm_rate: scalar(&mut bytes)?,
         };
-        let _false_alarm_rate: f32 = scalar(&mut bytes)?;
         let base = architecture.base;
         let (features, context) = (architecture.features, architecture.context);
         bytes.is_empty().then_some(Self { features, context, layers, base, calibration })

@@ -2,7 +2,7 @@
 //!
 //! Couplings are quantized in the order in which a reading meets them, each on the activations that the quantized ones
 //! before it give, so that later layers make up for the errors of earlier ones. Within a net the weights are rounded so
-//! that their errors cancel in the outputs ([`rounding`]), and the outputs' errors are weighed by what they cost in
+//! that their errors cancel in the outputs (`rounding.rs`), and the outputs' errors are weighed by what they cost in
 //! log-density. Activations have 16 bits, so their ranges are twice what was seen, and far-off readings saturate.
 
 mod rounding;

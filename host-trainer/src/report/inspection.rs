@@ -3,8 +3,6 @@
 use std::fmt::{self, Display};
 
 use flowlet::calibration::CalibrationView;
-use flowlet::model_file::Architecture;
-use flowlet::{Detector, Flow, Standardize};
 use serde::Serialize;
 
 use super::{percent, thousands};
@@ -59,7 +57,7 @@ impl Inspection {
     pub fn new(model: &Model, file_bytes: u64) -> Self {
         let (core, architecture, metadata) = (model.core(), model.architecture(), model.metadata());
         let scorer = model.scorer();
-        let CalibrationView { rows, threshold, .. } = *scorer.calibration();
+        let CalibrationView { rows, threshold, false_alarm_rate, .. } = *scorer.calibration();
         let training = &metadata.training;
         Self {
             family: architecture.family(),
@@ -69,9 +67,9 @@ impl Inspection {
             parameters: parameters(&architecture.layers),
             macs: core.layers.macs(),
             model_bytes: core.size(),
-            ram_bytes: ram(core),
+            ram_bytes: core.ram(),
             file_bytes,
-            false_alarm_rate: false_alarm_rate(model),
+            false_alarm_rate,
             threshold,
             calibration_rows: rows,
             calibration_log_prob: training.calibration_log_prob,
@@ -83,20 +81,6 @@ impl Inspection {
             rust_type: architecture.rust_type(),
         }
     }
-}
-
-/// Bytes of stack of one score, as [`Detector::RAM`] has them for the type.
-fn ram(core: &Architecture) -> usize {
-    // What a call takes beside the reading and the scratch is the same for every type: the smallest tells.
-    type Smallest = Detector<Flow<1, Standardize<1>>, 1>;
-    const READING: usize = 2 * size_of::<f32>();
-    const CALL: usize = Smallest::RAM - READING - Smallest::ARCHITECTURE.layers.scratch();
-    READING * core.features + core.layers.scratch() + CALL
-}
-
-/// The rate that the threshold was chosen for: the last field of a model's image.
-fn false_alarm_rate(model: &Model) -> f32 {
-    model.body().last_chunk().map_or(f32::NAN, |bytes| f32::from_le_bytes(*bytes))
 }
 
 /// Weights and biases of the conditioners, without the padding to quads.

@@ -52,7 +52,7 @@ fn set(options: &mut Options, assignment: &str) -> Result<()> {
         "patience" => options.patience = value.parse()?,
         "weight_decay" => options.weight_decay = value.parse()?,
         "clip_norm" => options.clip_norm = value.parse()?,
-        "noise" => options.noise = value.parse()?,
+        "noise" => options.noise = Some(value.parse()?),
         "averaging" => options.averaging = value.parse()?,
         _ => bail!("no option {name:?}"),
     }

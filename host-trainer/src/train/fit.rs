@@ -13,7 +13,7 @@ use super::layers::{Layer, Sequence};
 use super::model::{RealNvp, gather};
 use super::objective::{CHUNK_ROWS, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
-use super::options::Options;
+use super::options::{Options, default_noise};
 use super::permutation::{check_mixing, orders};
 use super::progress::{Epoch, Progress};
 use super::standardize::moments;
@@ -171,7 +171,15 @@ pub fn fit(
     let mut parameters = vec![0.0; layers.parameters()];
     layers.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization as u64));
 
-    let run = Run { layers: &layers, training: &training, validation: &validation, widths: &widths, options, cancel };
+    let run = Run {
+        layers: &layers,
+        training: &training,
+        validation: &validation,
+        widths: &widths,
+        noise: options.noise.unwrap_or_else(|| default_noise(data.training.rows(), features)),
+        options,
+        cancel,
+    };
     let (best, mut summary) = run.descend(parameters, progress);
     model.set_parameters(&best);
     summary.validation_loss -= model.inverse_scale.iter().map(|scale| f64::from(*scale).ln()).sum::<f64>();
@@ -208,7 +216,7 @@ fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), FitError> {
         ("learning_rate", positive(options.learning_rate), "must be above 0"),
         ("weight_decay", not_negative(options.weight_decay), "must be 0 or above"),
         ("clip_norm", positive(options.clip_norm), "must be above 0"),
-        ("noise", not_negative(options.noise), "must be 0 or above"),
+        ("noise", options.noise.is_none_or(not_negative), "must be 0 or above"),
         ("averaging", (0.0..1.0).contains(&options.averaging), "must be at least 0 and below 1"),
         ("quantization_steps", quantization_steps.iter().all(|step| not_negative(*step)), "must be 0 or above"),
     ];
@@ -240,6 +248,7 @@ struct Run<'a> {
     training: &'a Matrix,
     validation: &'a Matrix,
     widths: &'a [f32],
+    noise: f32,
     options: &'a Options,
     cancel: &'a AtomicBool,
 }
@@ -378,7 +387,7 @@ impl Run<'_> {
     }
 
     fn add_noise(&self, worker: &mut Worker<f32>, rng: &mut ChaCha8Rng) {
-        let noise = self.options.noise;
+        let noise = self.noise;
         for (feature, width) in self.widths.iter().enumerate() {
             for value in worker.batch.feature_mut(feature) {
                 if *width > 0.0 {

@@ -15,7 +15,7 @@ impl Architecture {
     /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights for 8 features.
     pub fn for_features(features: usize) -> Self {
         let width = (24 + features).next_multiple_of(8).clamp(32, 64);
-        Self { couplings: 6, hidden: vec![width; 2], bound: 2.0 }
+        Self { couplings: 6, hidden: vec![width; 2], bound: 1.0 }
     }
 }
 
@@ -42,9 +42,15 @@ pub struct Options {
     pub weight_decay: f32,
     /// Longest gradient, as Euclidean norm over all parameters.
     pub clip_norm: f32,
-    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used.
-    pub noise: f32,
-    /// Decay of averaging
+    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used; `None` takes
+    /// `0.1 * rows^(-2 / (features + 4))`.
+    ///
+    /// Noise is what keeps a density from growing without bound on a few rows, on a grid finer than its step is known, or along directions in
+    /// which rows hardly vary. The default narrows with more rows as the best bandwidth of a kernel density estimate does, whose
+    /// square it is a tenth of: few rows of many features are smoothed most.
+    pub noise: Option<f32>,
+    /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps this share: what a
+    /// lower learning rate would gain at the end is seen in every pass.
     pub averaging: f32,
 }
 
@@ -54,16 +60,21 @@ impl Options {
         Self {
             architecture: Architecture::for_features(features),
             seed: 0,
-            batch_rows: 256,
-            learning_rate: 2e-3,
+            batch_rows: 128,
+            learning_rate: 5e-3,
             warm_up: 100,
             epochs: 400,
             steps: 20_000,
             patience: 40,
             weight_decay: 1e-4,
             clip_norm: 5.0,
-            noise: 0.05,
+            noise: None,
             averaging: 0.99,
         }
     }
+}
+
+/// What `noise: None` means.
+pub(super) fn default_noise(rows: usize, features: usize) -> f32 {
+    0.1 * (rows as f32).powf(-2.0 / (features as f32 + 4.0))
 }

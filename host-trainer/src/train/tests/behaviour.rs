@@ -49,7 +49,7 @@ fn reaches_the_entropy_of_a_correlated_gaussian() {
     }
     let (training, rest) = rows.split_at(2 * 2000);
     let (validation, test) = rest.split_at(2 * 300);
-    let result = Data::new(2, training, validation).fit(&Options { noise: 0.0, ..options(2) }).expect("fits");
+    let result = Data::new(2, training, validation).fit(&Options { noise: Some(0.0), ..options(2) }).expect("fits");
     let entropy = 1.0 + (2.0 * std::f64::consts::PI).ln() + (50.0f64 * 0.01 * 0.19f64.sqrt()).ln();
     let found = mean(&result.model.log_probs(&matrix(2, test)));
     assert!((found + entropy).abs() < 0.08, "{found} against {}", -entropy);
@@ -169,7 +169,8 @@ fn cancelling_keeps_the_best_so_far() {
 fn patience_ends_a_fit_that_only_memorizes() {
     let training = normal(6 * 40, 9);
     let validation = normal(6 * 40, 10);
-    let eager = Options { patience: 3, noise: 0.0, weight_decay: 0.0, learning_rate: 1e-2, epochs: 500, ..options(6) };
+    let eager =
+        Options { patience: 3, noise: Some(0.0), weight_decay: 0.0, learning_rate: 1e-2, epochs: 500, ..options(6) };
     let summary = Data::new(6, &training, &validation).fit(&eager).expect("fits").summary;
     assert_eq!(summary.stop, Stop::Patience);
     assert_eq!(summary.epochs, summary.best_epoch + 3);
@@ -227,7 +228,7 @@ fn what_cannot_be_fitted_is_refused() {
         (Options { architecture: Architecture { bound: 0.0, ..usual.architecture.clone() }, ..usual.clone() }, "bound"),
         (Options { batch_rows: 0, ..usual.clone() }, "batch_rows"),
         (Options { learning_rate: f32::NAN, ..usual.clone() }, "learning_rate"),
-        (Options { noise: -1.0, ..usual.clone() }, "noise"),
+        (Options { noise: Some(-1.0), ..usual.clone() }, "noise"),
     ] {
         let found = refusal(&good, &good, &bad);
         assert!(found.starts_with(&format!("option {option}: ")), "{found}");

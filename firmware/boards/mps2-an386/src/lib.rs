@@ -1,7 +1,7 @@
 //! The application on the emulated Arm MPS2+ (AN386: a Cortex-M4F), and what the board offers it: a UART, a clock, a stack
 //! gauge, and an end.
 //!
-//! Both emulators end the program with [`end::exit`], and a panic or a hard fault ends it with a failing status, so that
+//! Both emulators end the program with `end::exit`, and a panic or a hard fault ends it with a failing status, so that
 //! nothing that goes wrong here can look like success.
 #![no_std]
 #![cfg(target_os = "none")]

@@ -9,6 +9,9 @@ pub const D: usize = 8;
 /// Their names, in the order of a reading.
 pub const FEATURES: [&str; D] = ["ts1", "ts2", "ts3", "ts4", "vs1", "ce", "cp", "se"];
 
+/// Their units; empty where none was named.
+pub const UNITS: [&str; D] = ["degC", "degC", "degC", "degC", "mm/s", "%", "kW", "%"];
+
 /// The model's type: 13248 bytes of flash, 8448 multiply-accumulates a score.
 pub type Model = Detector<Flow<8, Chain<Standardize<8>, [Chain<Permute<8>, AffineCoupling<4, 4, Int8<1, 8, 1, 2>>>; 6]>>, 128>;
 

@@ -52,6 +52,9 @@ pub struct FitArgs {
     /// calibration
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
+    /// Units of columns, for whoever reads the model
+    #[arg(long, value_name = "COL=UNIT,..", value_delimiter = ',', value_parser = unit)]
+    pub unit: Vec<(String, String)>,
     /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
     #[arg(long, value_name = "FILE")]
     pub val: Option<PathBuf>,
@@ -177,13 +180,23 @@ fn rate(text: &str) -> Result<f32, String> {
     }
 }
 
+fn unit(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, unit)) if !column.is_empty() && !unit.is_empty() => Ok((column.to_owned(), unit.to_owned())),
+        _ => Err("expected a column and its unit, such as pressure=bar".to_owned()),
+    }
+}
+
+/// The widest hidden layer that the device's accumulators allow.
+const WIDEST: u16 = 4 * flowlet::conditioner::WIDEST as u16;
+
 fn width(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
-        Ok(width) if (4..=1024).contains(&width) && width % 4 == 0 => Ok(width),
-        Ok(width) if (1..1024).contains(&width) => {
+        Ok(width) if (4..=WIDEST).contains(&width) && width % 4 == 0 => Ok(width),
+        Ok(width) if (1..WIDEST).contains(&width) => {
             Err(format!("the device computes four units at a time: take {}", width.next_multiple_of(4)))
         }
-        _ => Err("expected a multiple of 4 up to 1024".to_owned()),
+        _ => Err(format!("expected a multiple of 4 up to {WIDEST}")),
     }
 }
 
@@ -214,6 +227,8 @@ mod tests {
             ("--false-alarm-rate=nan", "expected a number between 0 and 1"),
             ("--hidden=30", "take 32"),
             ("--hidden=0", "expected a multiple of 4"),
+            ("--hidden=516", "expected a multiple of 4 up to 512"),
+            ("--unit=pressure", "such as pressure=bar"),
             ("--hidden-layers=0", "0 is not in 1..=8"),
             ("--threads=0", "0 is not in 1..=1024"),
         ] {

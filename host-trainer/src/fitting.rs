@@ -95,7 +95,12 @@ pub fn fit(
     let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
     let metadata = Metadata {
         architecture: String::new(),
-        features: readings.features.iter().map(|name| Feature { name: name.clone(), unit: String::new() }).collect(),
+        features: readings
+            .features
+            .iter()
+            .zip(&readings.units)
+            .map(|(name, unit)| Feature { name: name.clone(), unit: unit.clone() })
+            .collect(),
         training: Training {
             seed: options.seed,
             training_rows: split.train.len() as u32,

@@ -21,7 +21,8 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
     let outputs = Outputs::prepare(args)?;
     let table = Table::read(&args.readings)?;
-    let readings = Readings::for_fitting(&table, &args.roles())?;
+    let mut readings = Readings::for_fitting(&table, &args.roles())?;
+    readings.name_units(&args.unit)?;
     let (split, calibration) = divide(args, &readings)?;
     if !args.quiet {
         notes(&readings).iter().for_each(|note| eprintln!("note: {note}"));

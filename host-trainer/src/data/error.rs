@@ -152,6 +152,16 @@ pub enum DataError {
         /// The columns that are there.
         columns: Vec<String>,
     },
+    /// A unit for a column that is not fitted.
+    #[error("{file}: `{column}` has a unit (--unit) but is no feature; the features are {}", Names(features))]
+    UnitOfNoFeature {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// What is fitted.
+        features: Vec<String>,
+    },
     /// Every row is an anomaly.
     #[error("{file}: all {rows} rows are labelled 1 in column `{column}` (fitting needs normal readings, labelled 0)")]
     NoNormalRows {

@@ -20,6 +20,8 @@ pub struct Readings {
     pub file: String,
     /// The features' names, one for each column of `values`.
     pub features: Vec<String>,
+    /// Their units; empty where none is known.
+    pub units: Vec<String>,
     /// One reading a row, in the units of the file.
     pub values: Matrix,
     /// The groups they are divided into, if a column does that.
@@ -81,6 +83,21 @@ impl Readings {
         Self::normal(table, features, Some("a feature of the readings that are fitted"), roles)
     }
 
+    /// Names the units of features: pairs of a feature and its unit.
+    ///
+    /// # Errors
+    /// If one is no feature.
+    pub fn name_units(&mut self, units: &[(String, String)]) -> Result<(), DataError> {
+        for (column, unit) in units {
+            let Some(feature) = self.features.iter().position(|feature| feature == column) else {
+                let (file, column, features) = (self.file.clone(), column.clone(), self.features.clone());
+                return Err(DataError::UnitOfNoFeature { file, column, features });
+            };
+            self.units[feature].clone_from(unit);
+        }
+        Ok(())
+    }
+
     fn normal(table: &Table, features: &[String], needed_by: Option<&str>, roles: &Roles) -> Result<Self, DataError> {
         let columns = table.columns_of(features, needed_by)?;
         let labels = match &roles.label {
@@ -105,6 +122,7 @@ impl Readings {
         Ok(Self {
             file: table.file().to_owned(),
             features: features.to_vec(),
+            units: vec![String::new(); features.len()],
             values: table.matrix(&normal, &columns)?,
             groups,
             anomalies,

@@ -1,6 +1,6 @@
 //! The Rust source that goes with a model file: the type, and the checked static.
 
-use super::Model;
+use super::{Feature, Model};
 
 /// The source for a model whose file lies beside it under the name `file`. Meant for `include!` in a module of its own:
 ///
@@ -11,7 +11,11 @@ use super::Model;
 /// ```
 #[must_use]
 pub fn rust_source(model: &Model, file: &str) -> String {
-    let names: Vec<String> = model.metadata().features.iter().map(|feature| format!("{:?}", feature.name)).collect();
+    let quoted = |text: fn(&Feature) -> &String| -> String {
+        let words: Vec<String> =
+            model.metadata().features.iter().map(|feature| format!("{:?}", text(feature))).collect();
+        words.join(", ")
+    };
     let core = model.core();
     format!(
         "// Written by `flowlet fit` together with {file}, which it reads. Do not edit: a type that does not fit the file \
@@ -26,6 +30,9 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          /// Their names, in the order of a reading.\n\
          pub const FEATURES: [&str; D] = [{names}];\n\
          \n\
+         /// Their units; empty where none was named.\n\
+         pub const UNITS: [&str; D] = [{units}];\n\
+         \n\
          /// The model's type: {bytes} bytes of flash, {macs} multiply-accumulates a score.\n\
          pub type Model = {type};\n\
          \n\
@@ -33,7 +40,8 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          #[allow(long_running_const_eval)]\n\
          pub static MODEL: Model = Model::from_file(include_bytes!({file:?}));\n",
         features = model.architecture().features,
-        names = names.join(", "),
+        names = quoted(|feature| &feature.name),
+        units = quoted(|feature| &feature.unit),
         bytes = core.size(),
         macs = core.layers.macs(),
         type = model.architecture().rust_type(),

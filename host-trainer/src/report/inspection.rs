@@ -20,6 +20,8 @@ pub struct Inspection {
     pub features: usize,
     /// Their names.
     pub feature_names: Vec<String>,
+    /// Their units; empty where none was named.
+    pub feature_units: Vec<String>,
     /// Weights and biases of all conditioners.
     pub parameters: usize,
     /// Multiply-accumulates of one score, padding included.
@@ -64,6 +66,7 @@ impl Inspection {
             number_format: architecture.number_format(),
             features: architecture.features,
             feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
+            feature_units: metadata.features.iter().map(|feature| feature.unit.clone()).collect(),
             parameters: parameters(&architecture.layers),
             macs: core.layers.macs(),
             model_bytes: core.size(),
@@ -100,7 +103,10 @@ fn parameters(layer: &Layer) -> usize {
 impl Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<14}{}, {} weights", "family", self.family, self.number_format)?;
-        writeln!(f, "{:<14}{}: {}", "features", self.features, self.feature_names.join(", "))?;
+        let named =
+            |(name, unit): (&String, &String)| if unit.is_empty() { name.clone() } else { format!("{name} ({unit})") };
+        let features: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
+        writeln!(f, "{:<14}{}: {}", "features", self.features, features.join(", "))?;
         writeln!(f, "{:<14}{}", "parameters", thousands(self.parameters as u64))?;
         writeln!(
             f,

@@ -179,6 +179,19 @@ fn unknown_columns() {
 }
 
 #[test]
+fn unit_of_no_feature() {
+    let mut readings =
+        Readings::for_fitting(&table("cycle,ts1,vs1\n1,2,3\n4,5,6\n"), &Roles::default()).expect("numbers");
+    readings.name_units(&[("vs1".to_owned(), "mm/s".to_owned())]).expect("a feature");
+    assert_eq!(readings.units, ["", "", "mm/s"]);
+    let error = readings.name_units(&[("ts9".to_owned(), "degC".to_owned())]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "readings.csv: `ts9` has a unit (--unit) but is no feature; the features are `cycle`, `ts1`, `vs1`"
+    );
+}
+
+#[test]
 fn missing_feature() {
     let many: Vec<String> = (0..30).map(|i| format!("x{i}")).collect();
     let table = table(&format!("{}\n{}\n", many.join(","), vec!["1"; 30].join(",")));

@@ -5,16 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use flowlet::Assessment;
-use flowlet_tests::emulator::{Backend, Build, Cost, Sections, build};
+use flowlet_firmware::message::{Response, Statistics};
+use flowlet_tests::emulator::{self, Backend, Build, Conversation, Cost, Outcome, Sections, build};
 use flowlet_trainer::data::{Matrix, Table};
 use flowlet_trainer::model::Model;
 use flowlet_trainer::report::{Evaluation, Kind, Measures, to_json};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::device::{Answers, stream};
 use crate::setup;
 
 /// The column that names the fault of a test reading.
@@ -25,6 +25,13 @@ const LABEL: &str = "anomaly";
 
 /// The column that counts the rig's load cycles.
 const GROUP: &str = "cycle";
+
+/// The units of the rig's sensors.
+const UNITS: &str = "ts1=degC,ts2=degC,ts3=degC,ts4=degC,vs1=mm/s,ce=%,cp=kW,se=%";
+
+/// Readings under way at once. One: while the device scores, no byte arrives, so that what it measures with its own
+/// timer has no interrupts in it.
+const WINDOW: usize = 1;
 
 /// Nanoseconds of a SysTick tick and of an instruction in QEMU, as it is started here: -icount shift=6 and 25 MHz.
 const QEMU_NANOSECONDS: (f64, f64) = (40.0, 64.0);
@@ -89,11 +96,17 @@ pub fn run(options: &Options) -> Result<()> {
         ProgressStyle::with_template("{bar:40} {pos}/{len} readings, {eta} left").expect("the template is well-formed"),
     );
     progress.enable_steady_tick(Duration::from_millis(200));
-    let answers = stream(options.emulator, &firmware, &readings.values, &progress)?;
+    let watch = progress.clone();
+    let mut conversation = Conversation::new(readings.values.iter_rows().map(<[f32]>::to_vec).collect(), WINDOW)
+        .watched(move |_| watch.inc(1));
+    let counted = emulator::Options { count: Some("flowlet_score".to_owned()), ..emulator::Options::default() };
+    let outcome = emulator::run(options.emulator, &firmware, &mut conversation, &counted)?.check()?;
+    let answers = conversation.finish()?;
     progress.finish_and_clear();
 
     step(4, "compare the device with the host");
-    report(options, &readings, &answers, &model, &twin, cost)
+    let cost = Costs { size: cost, statistics: answers.statistics, outcome };
+    report(options, &readings, &answers.readings, &model, &twin, &cost)
 }
 
 fn step(number: usize, what: &str) {
@@ -105,7 +118,7 @@ fn fit(readings: &Path, model: &Path, seed: u64) -> Result<()> {
     let mut command = setup::cargo();
     command.args(["run", "--quiet", "--release", "--package", "flowlet-trainer", "--bin", "flowlet", "--", "fit"]);
     command.arg(readings).arg("--out").arg(model);
-    command.args(["--label", LABEL, "--group", GROUP, "--seed", &seed.to_string()]);
+    command.args(["--label", LABEL, "--group", GROUP, "--unit", UNITS, "--seed", &seed.to_string()]);
     setup::run(&mut command)
 }
 
@@ -131,18 +144,17 @@ fn read(path: &Path, model: &Model) -> Result<Readings> {
 fn report(
     options: &Options,
     readings: &Readings,
-    answers: &Answers,
+    answers: &[Response],
     model: &Model,
     twin: &Model,
-    cost: Cost,
+    cost: &Costs,
 ) -> Result<()> {
     let score = |model: &Model| -> Result<Vec<Assessment>> {
         let scorer = model.scorer();
         readings.values.iter_rows().map(|reading| Ok(scorer.assess(reading, &[])?)).collect()
     };
     let (host, twin) = (score(model)?, score(twin)?);
-    let device: Vec<Assessment> =
-        answers.answers.iter().copied().collect::<Result<_, _>>().context("the device refused a reading")?;
+    let device: Vec<Assessment> = answers.iter().map(assessment).collect::<Result<_>>()?;
     let differing_bits: u64 = host.iter().zip(&device).map(|(host, device)| u64::from(differing(host, device))).sum();
 
     // All that follows is the device's word.
@@ -156,16 +168,16 @@ fn report(
                 .collect::<BTreeMap<_, _>>(),
         ),
     };
-    let (instructions_per_score, instructions_max, stack_bytes) = counts(answers)?;
+    let (instructions_per_score, instructions_max, stack_bytes) = cost.of_a_score()?;
     let figures = Figures {
         evaluation,
         emulator: options.emulator.to_string(),
         differing_bits,
         instructions_per_score,
         instructions_max,
-        code_bytes: cost.code_bytes,
-        model_bytes: cost.model_bytes,
-        static_ram_bytes: cost.static_ram_bytes,
+        code_bytes: cost.size.code_bytes,
+        model_bytes: cost.size.model_bytes,
+        static_ram_bytes: cost.size.static_ram_bytes,
         stack_bytes,
     };
 
@@ -208,16 +220,33 @@ fn alarms(readings: &Readings, host: &[Assessment], device: &[Assessment]) {
     println!();
 }
 
-/// Mean and most instructions of a score, and its deepest stack.
-fn counts(answers: &Answers) -> Result<(f64, u64, u64)> {
-    let measured = answers.statistics.measured;
-    let painted = u64::from(measured.stack.context("the firmware measures its stack")?);
-    if let Some(counts) = answers.outcome.counts {
-        let calls = counts.calls;
-        return Ok((calls.instructions_mean(), calls.instructions_max, painted.max(u64::from(calls.stack_max))));
+/// What the device made of a reading.
+fn assessment(answer: &Response) -> Result<Assessment> {
+    match *answer {
+        Response::Assessment { log_prob, p_value, alarm, .. } => Ok(Assessment { log_prob, p_value, alarm }),
+        ref other => bail!("the device did not score a reading: {other:?}"),
     }
-    let ticks = measured.ticks.context("the firmware measures its time")?;
-    let instructions = |ticks: f64| ticks * QEMU_NANOSECONDS.0 / QEMU_NANOSECONDS.1;
-    let calls = f64::from(ticks.calls);
-    Ok((instructions(ticks.total as f64) / calls, instructions(f64::from(ticks.max)).round() as u64, painted))
+}
+
+/// What was measured on the device.
+struct Costs {
+    size: Cost,
+    statistics: Statistics,
+    outcome: Outcome,
+}
+
+impl Costs {
+    /// Mean and most instructions of a score, and its deepest stack.
+    fn of_a_score(&self) -> Result<(f64, u64, u64)> {
+        let measured = self.statistics.measured;
+        let painted = u64::from(measured.stack.context("the firmware measures its stack")?);
+        if let Some(counts) = self.outcome.counts {
+            let calls = counts.calls;
+            return Ok((calls.instructions_mean(), calls.instructions_max, painted.max(u64::from(calls.stack_max))));
+        }
+        let ticks = measured.ticks.context("the firmware measures its time")?;
+        let instructions = |ticks: f64| ticks * QEMU_NANOSECONDS.0 / QEMU_NANOSECONDS.1;
+        let calls = f64::from(ticks.calls);
+        Ok((instructions(ticks.total as f64) / calls, instructions(f64::from(ticks.max)).round() as u64, painted))
+    }
 }

@@ -1,7 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
 mod demo;
-mod device;
 mod setup;
 mod test;
 

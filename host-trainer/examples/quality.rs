@@ -50,7 +50,7 @@ fn set(options: &mut Options, assignment: &str) -> Result<()> {
         "epochs" => options.epochs = value.parse()?,
         "steps" => options.steps = value.parse()?,
         "patience" => options.patience = value.parse()?,
-        "weight_decay" => options.weight_decay = value.parse()?,
+        "weight_decay" => options.weight_decay = Some(value.parse()?),
         "clip_norm" => options.clip_norm = value.parse()?,
         "noise" => options.noise = Some(value.parse()?),
         "averaging" => options.averaging = value.parse()?,

@@ -13,7 +13,7 @@ use super::layers::{Layer, Sequence};
 use super::model::{RealNvp, gather};
 use super::objective::{CHUNK_ROWS, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
-use super::options::{Options, default_noise};
+use super::options::Options;
 use super::permutation::{check_mixing, orders};
 use super::progress::{Epoch, Progress};
 use super::standardize::moments;
@@ -176,7 +176,7 @@ pub fn fit(
         training: &training,
         validation: &validation,
         widths: &widths,
-        noise: options.noise.unwrap_or_else(|| default_noise(data.training.rows(), features)),
+        noise: options.noise(data.training.rows(), features),
         options,
         cancel,
     };
@@ -214,7 +214,7 @@ fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), FitError> {
         ("bound", positive(architecture.bound), "must be above 0"),
         ("batch_rows", options.batch_rows > 0, "must be above 0"),
         ("learning_rate", positive(options.learning_rate), "must be above 0"),
-        ("weight_decay", not_negative(options.weight_decay), "must be 0 or above"),
+        ("weight_decay", options.weight_decay.is_none_or(not_negative), "must be 0 or above"),
         ("clip_norm", positive(options.clip_norm), "must be above 0"),
         ("noise", options.noise.is_none_or(not_negative), "must be 0 or above"),
         ("averaging", (0.0..1.0).contains(&options.averaging), "must be at least 0 and below 1"),
@@ -261,7 +261,8 @@ impl Run<'_> {
         let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
         let mut decayed = vec![false; parameters.len()];
         self.layers.mark_decayed(&mut decayed);
-        let mut adam = Adam::new(decayed.clone(), options.weight_decay);
+        let weight_decay = options.weight_decay(self.training.rows(), parameters.len());
+        let mut adam = Adam::new(decayed.clone(), weight_decay);
         let mut shuffle = stream(options.seed, Stream::Shuffle as u64);
         let mut order: Vec<usize> = (0..self.training.rows()).collect();
         let mut workers: Vec<Worker<f32>> = Vec::new();
@@ -325,7 +326,7 @@ impl Run<'_> {
                 schedule.peak /= 2.0;
                 parameters.copy_from_slice(&best);
                 averaged.copy_from_slice(&best);
-                adam = Adam::new(decayed.clone(), options.weight_decay);
+                adam = Adam::new(decayed.clone(), weight_decay);
                 progress.diverged(summary.steps, schedule.peak);
                 // A step that cannot be taken counts, or a hopeless fit would go on for ever.
                 summary.steps += 1;

@@ -38,8 +38,11 @@ pub struct Options {
     pub steps: usize,
     /// Passes without a better validation loss after which the fit ends.
     pub patience: usize,
-    /// Decoupled decay of the weights, not the biases, per unit of learning rate.
-    pub weight_decay: f32,
+    /// Decoupled decay of the weights, not the biases, per unit of learning rate; `None` takes `0.02 * parameters / rows`, at most 0.2.
+    ///
+    /// The more parameters there are for each row, the more of them would memorize. Decay also keeps the nets' slopes low, and with them what
+    /// they say of rows far from all others.
+    pub weight_decay: Option<f32>,
     /// Longest gradient, as Euclidean norm over all parameters.
     pub clip_norm: f32,
     /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used; `None` takes
@@ -66,15 +69,20 @@ impl Options {
             epochs: 400,
             steps: 20_000,
             patience: 40,
-            weight_decay: 1e-4,
+            weight_decay: None,
             clip_norm: 5.0,
             noise: None,
             averaging: 0.99,
         }
     }
-}
 
-/// What `noise: None` means.
-pub(super) fn default_noise(rows: usize, features: usize) -> f32 {
-    0.1 * (rows as f32).powf(-2.0 / (features as f32 + 4.0))
+    /// The noise of a fit to `rows` rows.
+    pub(super) fn noise(&self, rows: usize, features: usize) -> f32 {
+        self.noise.unwrap_or_else(|| 0.1 * (rows as f32).powf(-2.0 / (features as f32 + 4.0)))
+    }
+
+    /// The weight decay of a fit to `rows` rows.
+    pub(super) fn weight_decay(&self, rows: usize, parameters: usize) -> f32 {
+        self.weight_decay.unwrap_or_else(|| (0.02 * parameters as f32 / rows as f32).min(0.2))
+    }
 }

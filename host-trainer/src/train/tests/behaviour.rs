@@ -169,8 +169,14 @@ fn cancelling_keeps_the_best_so_far() {
 fn patience_ends_a_fit_that_only_memorizes() {
     let training = normal(6 * 40, 9);
     let validation = normal(6 * 40, 10);
-    let eager =
-        Options { patience: 3, noise: Some(0.0), weight_decay: 0.0, learning_rate: 1e-2, epochs: 500, ..options(6) };
+    let eager = Options {
+        patience: 3,
+        noise: Some(0.0),
+        weight_decay: Some(0.0),
+        learning_rate: 1e-2,
+        epochs: 500,
+        ..options(6)
+    };
     let summary = Data::new(6, &training, &validation).fit(&eager).expect("fits").summary;
     assert_eq!(summary.stop, Stop::Patience);
     assert_eq!(summary.epochs, summary.best_epoch + 3);

@@ -98,7 +98,7 @@ impl Mlp {
             let (weight_gradient, bias_gradient) = parameter_gradient[start..end].split_at_mut(inputs * outputs);
             end = start;
             for (sum, gradient) in bias_gradient.iter_mut().zip(gradient.chunks_exact(rows)) {
-                *sum += gradient.iter().copied().sum();
+                *sum += sum_in_lanes(gradient);
             }
             let activations = tape.pop();
             let mut by_row = tape.buffer(inputs * rows);
@@ -119,15 +119,37 @@ impl Mlp {
     }
 }
 
+/// Sum in eight interleaved parts, which a vector unit adds at once.
+fn sum_in_lanes<T: Real>(values: &[T]) -> T {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut lanes = [T::zero(); 8];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += *value;
+        }
+    }
+    lanes.iter().chain(rest).copied().sum()
+}
+
 /// Feature-major to row-major.
 fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
     let width = features.len() / rows;
     if width == 0 {
         return;
     }
-    for (row, by_row) in by_row.chunks_exact_mut(width).enumerate() {
-        for (value, feature) in by_row.iter_mut().zip(features.chunks_exact(rows)) {
-            *value = feature[row];
+    // Four features at a time: each pass then writes what lies together.
+    for (group, features) in features.chunks(4 * rows).enumerate() {
+        let at = 4 * group;
+        if let [a, b, c, d] = &features.chunks_exact(rows).collect::<Vec<_>>()[..] {
+            for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(*a).zip(*b).zip(*c).zip(*d) {
+                row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
+            }
+        } else {
+            for (offset, feature) in features.chunks_exact(rows).enumerate() {
+                for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
+                    row[at + offset] = *value;
+                }
+            }
         }
     }
 }

@@ -9,26 +9,47 @@ const MR: usize = 4;
 /// Columns of the result that one pass of the inner loop computes: with `MR`, eight AVX2 accumulators of `f32`, which is
 /// what hides the latency of a fused multiply-add.
 const NR: usize = 16;
-/// Terms that are summed before the result is touched: a panel of the left matrix stays within the first-level cache.
-const KC: usize = 128;
+/// Terms that are summed before the result is touched: the panels stay within the first-level cache.
+const KC: usize = 64;
 
-/// A left matrix of any layout: the element of row `i` and column `k` is `values[i * row_stride + k * column_stride]`.
+/// A left matrix in one of two layouts.
 #[derive(Clone, Copy, Debug)]
 pub struct Left<'a, T> {
     values: &'a [T],
-    row_stride: usize,
-    column_stride: usize,
+    columns: usize,
+    transposed: bool,
 }
 
-impl<'a, T> Left<'a, T> {
+impl<'a, T: Real> Left<'a, T> {
     /// `values` with rows of `columns` numbers.
     pub fn row_major(values: &'a [T], columns: usize) -> Self {
-        Self { values, row_stride: columns, column_stride: 1 }
+        Self { values, columns, transposed: false }
     }
 
     /// The transpose of `values` with rows of `columns` numbers.
     pub fn transposed(values: &'a [T], columns: usize) -> Self {
-        Self { values, row_stride: 1, column_stride: columns }
+        Self { values, columns, transposed: true }
+    }
+
+    /// Rows `top..top + MR`, of which `height` exist, from column `start` on, column by column. A short panel repeats its last row:
+    /// computed and not stored, which is cheaper than another loop.
+    #[inline(always)]
+    fn pack(self, panel: &mut [[T; MR]], top: usize, height: usize, start: usize) {
+        let rows: [usize; MR] = std::array::from_fn(|i| top + i.min(height - 1));
+        if self.transposed {
+            for (panel, column) in panel.iter_mut().zip(self.values[start * self.columns..].chunks_exact(self.columns))
+            {
+                *panel = match column[top..].first_chunk() {
+                    Some(whole) => *whole,
+                    None => rows.map(|row| column[row]),
+                };
+            }
+        } else {
+            let [a, b, c, d] = rows.map(|row| &self.values[row * self.columns + start..][..panel.len()]);
+            for ((((panel, a), b), c), d) in panel.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *panel = [*a, *b, *c, *d];
+            }
+        }
     }
 }
 
@@ -80,34 +101,32 @@ impl<T: Real> Product<'_, T> {
         let Self { m, k, n, left, right, result } = self;
         let whole = n - n % NR;
         let mut panel = [[T::zero(); MR]; KC];
-        let mut edge = [[T::zero(); NR]; KC];
         for start in (0..k).step_by(KC) {
             let depth = KC.min(k - start);
             let right = &right[start * n..(start + depth) * n];
-            if whole < n {
-                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(n)) {
-                    edge[..n - whole].copy_from_slice(&row[whole..]);
-                }
-            }
+            let panel = &mut panel[..depth];
             for top in (0..m).step_by(MR) {
                 let height = MR.min(m - top);
-                for i in 0..MR {
-                    // A short panel repeats its last row: computed and not stored, which is cheaper than another loop.
-                    let row = &left.values[(top + i.min(height - 1)) * left.row_stride + start * left.column_stride..];
-                    for (panel, value) in panel[..depth].iter_mut().zip(row.iter().step_by(left.column_stride)) {
-                        panel[i] = *value;
-                    }
-                }
+                left.pack(panel, top, height, start);
                 let result = &mut result[top * n..(top + height) * n];
                 for column in (0..whole).step_by(NR) {
-                    let tile = tile::<T, FUSED>(&panel[..depth], right[column..].chunks(n));
+                    let tile = tile::<T, FUSED>(panel, right[column..].chunks(n));
                     for (row, sums) in result.chunks_exact_mut(n).zip(&tile) {
                         add(&mut row[column..column + NR], sums);
                     }
                 }
-                if whole < n {
-                    let tile = tile::<T, FUSED>(&panel[..depth], edge[..depth].iter().map(|row| &row[..]));
-                    for (row, sums) in result.chunks_exact_mut(n).zip(&tile) {
+            }
+            if whole < n {
+                // What is left of each row of the right matrix, filled up to a whole tile.
+                let mut edge = [[T::zero(); NR]; KC];
+                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(n)) {
+                    edge[..n - whole].copy_from_slice(&row[whole..]);
+                }
+                for top in (0..m).step_by(MR) {
+                    let height = MR.min(m - top);
+                    left.pack(panel, top, height, start);
+                    let tile = tile::<T, FUSED>(panel, edge.iter().map(|row| &row[..]));
+                    for (row, sums) in result[top * n..(top + height) * n].chunks_exact_mut(n).zip(&tile) {
                         add(&mut row[whole..], sums);
                     }
                 }

@@ -153,6 +153,9 @@ pub struct Calibration {
     pub knots: usize,
 }
 
+/// The most layers that a description from a file may have: repetitions of repetitions are quickly written.
+const MOST_LAYERS: usize = 4096;
+
 /// Records refer to each other for as long as the program runs, as they do in the typed models. A process reads a
 /// handful of models, so what their records take is let go of.
 fn forever<T>(value: T) -> &'static T {
@@ -283,7 +286,7 @@ impl Layer {
     fn fits(&self, features: usize, context: usize) -> bool {
         match self {
             Self::Chain(first, second) => first.fits(features, context) && second.fits(features, context),
-            Self::Repeat(times, layer) => *times <= 1024 && layer.fits(features, context),
+            Self::Repeat(_, layer) => layer.fits(features, context),
             Self::Turned(layer) => layer.fits(features, context),
             Self::Standardize { features: own } | Self::Permute { features: own } => *own == features,
             Self::Reverse {} | Self::Cube { .. } => true,
@@ -295,6 +298,16 @@ impl Layer {
                     && shape.hidden <= WIDEST
                     && shape.deep <= 64
             }
+        }
+    }
+
+    /// Layers and compositions of layers, repetitions counted; `None` for more than a `usize` holds.
+    fn count(&self) -> Option<usize> {
+        match self {
+            Self::Chain(first, second) => first.count()?.checked_add(second.count()?)?.checked_add(1),
+            Self::Repeat(times, layer) => layer.count()?.checked_mul(*times)?.checked_add(1),
+            Self::Turned(layer) => layer.count()?.checked_add(1),
+            _ => Some(1),
         }
     }
 
@@ -358,6 +371,7 @@ impl Architecture {
             && self.context <= MOST_FEATURES
             && features == self.features
             && self.calibration.knots <= 1 << 16
+            && self.layers.count().is_some_and(|layers| layers <= MOST_LAYERS)
             && self.layers.fits(self.features, self.context)
     }
 

@@ -10,6 +10,11 @@ use crate::schema::Schema;
 ///
 /// `D` features, `C` context values (side inputs such as speed or ambient temperature, never transformed), computed in
 /// the scalar `T` whatever format the parameters are stored in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no direction data -> base on {D} features with {C} context values, so it gives no density",
+    label = "needs `Inverse<{D}, {C}>`",
+    note = "every layer of a flow whose density is asked for implements `Inverse`; `Turned<L>` has the one if `L` has the other"
+)]
 pub trait Inverse<const D: usize, const C: usize = 0, T: Real = f32> {
     /// Maps `x` in place to the base's side, and returns log |det ∂z/∂x| at `x`, in nats.
     ///
@@ -19,6 +24,11 @@ pub trait Inverse<const D: usize, const C: usize = 0, T: Real = f32> {
 }
 
 /// The direction base -> data: what sampling needs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no direction base -> data on {D} features with {C} context values, so it gives no samples",
+    label = "needs `Forward<{D}, {C}>`",
+    note = "every layer of a flow that is sampled implements `Forward`; `Turned<L>` has the one if `L` has the other"
+)]
 pub trait Forward<const D: usize, const C: usize = 0, T: Real = f32> {
     /// Maps `z` in place to the data's side, and returns log |det ∂x/∂z| at `z`, in nats: the opposite of what
     /// [`Inverse::inverse`] returns at the result.

@@ -81,16 +81,15 @@ pub(crate) const fn check_quads(what: &str, quads: usize, values: usize) {
         let mut buffer = [0; 256];
         let mut text = Text::new(&mut buffer);
         text.word("flowlet: the conditioner has ");
-        text.number(quads as u64);
-        text.word(" quads of ");
-        text.word(what);
-        text.word(", but its layer needs ");
-        text.number(values as u64);
+        text.number(4 * quads as u64);
         text.word(" ");
         text.word(what);
-        text.word(", which are ");
+        text.word(" (");
+        text.number(quads as u64);
+        text.word(" in its type, counted in fours), but its layer needs ");
+        text.number(values as u64);
+        text.word(": write ");
         text.number(values.div_ceil(4) as u64);
-        text.word(" quads");
         panic!("{}", text.as_str());
     }
 }

@@ -1,3 +1,7 @@
 //! What crosses crates.
 
 pub mod emulator;
+pub mod fuzz;
+pub mod models;
+pub mod vectors;
+pub mod words;

@@ -1,0 +1,4 @@
+//! The parser of frames.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| flowlet_tests::fuzz::frames(bytes));

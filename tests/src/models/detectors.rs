@@ -1,0 +1,99 @@
+//! A list of whole models, for laws that hold for each.
+
+use flowlet::base::BaseRecord;
+use flowlet::model_file::{Architecture, LoadError};
+use flowlet::{
+    AffineCoupling, Assessment, Base, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath,
+    Permute, ReadingError, Reverse, StandardNormal, Standardize, Turned,
+};
+use rand::Rng;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// A type of model whose type has been forgotten. Every call loads the file in place first.
+pub trait AnyDetector {
+    /// What its type says.
+    fn architecture(&self) -> &'static Architecture;
+    /// Whether the file is accepted in place.
+    ///
+    /// # Errors
+    /// Why not.
+    fn load_in_place(&self, file: &[u8]) -> Result<(), LoadError>;
+    /// Whether the file is accepted by postcard.
+    ///
+    /// # Errors
+    /// Why not.
+    fn load_by_postcard(&self, file: &[u8]) -> Result<(), LoadError>;
+    /// As [`Detector::assess_slice`].
+    ///
+    /// # Errors
+    /// As [`Detector::assess_slice`].
+    fn assess(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError>;
+    /// As [`Flow::latent`].
+    ///
+    /// # Errors
+    /// As [`Flow::latent`].
+    fn latent(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Vec<f32>, ReadingError>;
+    /// As [`Flow::sample`].
+    fn sample(&self, file: &[u8], rng: &mut dyn Rng, context: &[f32]) -> Vec<f32>;
+}
+
+struct Typed<F, const N: usize>(std::marker::PhantomData<F>);
+
+impl<const D: usize, L, B, const C: usize, const N: usize> AnyDetector for Typed<Flow<D, L, B, C>, N>
+where
+    L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable + 'static,
+    B: Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable + 'static,
+{
+    fn architecture(&self) -> &'static Architecture {
+        const { &Detector::<Flow<D, L, B, C>, N>::ARCHITECTURE }
+    }
+
+    fn load_in_place(&self, file: &[u8]) -> Result<(), LoadError> {
+        Detector::<Flow<D, L, B, C>, N>::from_flash(file).map(|_| ())
+    }
+
+    fn load_by_postcard(&self, file: &[u8]) -> Result<(), LoadError> {
+        Detector::<Flow<D, L, B, C>, N>::from_postcard(file).map(|_| ())
+    }
+
+    fn assess(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError> {
+        Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file").assess_slice(reading, context)
+    }
+
+    fn latent(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Vec<f32>, ReadingError> {
+        let model = Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file");
+        let (reading, context) = (reading.try_into().expect("D values"), context.try_into().expect("C values"));
+        model.flow.latent(reading, context).map(Vec::from)
+    }
+
+    fn sample(&self, file: &[u8], rng: &mut dyn Rng, context: &[f32]) -> Vec<f32> {
+        let model = Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file");
+        model.flow.sample(rng, context.try_into().expect("C values")).to_vec()
+    }
+}
+
+macro_rules! list {
+    ($($name:literal: $flow:ty, $knots:literal;)*) => {
+        vec![$(($name, Box::new(Typed::<$flow, $knots>(std::marker::PhantomData)) as Box<dyn AnyDetector>)),*]
+    };
+}
+
+/// The couplings of `flowlet fit`, `$n` times.
+type Couplings<const D: usize, const A: usize, const B: usize, N, const TIMES: usize> =
+    Chain<Standardize<D>, [Chain<Permute<D>, AffineCoupling<A, B, N>>; TIMES]>;
+
+/// One of every kind: both number formats, 1 to 16 features, all layers, both sets of elementary functions, a context.
+pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
+    list! {
+        "int8, 8 features": Flow<8, Couplings<8, 4, 4, Int8<1, 8, 1, 2>, 6>>, 128;
+        "f32, 8 features": Flow<8, Couplings<8, 4, 4, Float<1, 8, 1, 2>, 6>>, 128;
+        "int8, 2 features": Flow<2, Couplings<2, 1, 1, Int8<1, 4, 1, 1>, 6>>, 16;
+        "f32, 3 features": Flow<3, Couplings<3, 1, 2, Float<1, 3, 2, 1>, 8>>, 7;
+        "int8, 16 features": Flow<16, Couplings<16, 8, 8, Int8<2, 4, 0, 4>, 10>>, 3;
+        "int8, odd": Flow<5, Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Int8<1, 4, 0, 2>>, Reverse>; 4]>>, 1;
+        "cube": Flow<1, Chain<Standardize<1>, Cube>>, 4;
+        "cubes in between": Flow<5, Chain<[Chain<Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Cube>, Reverse>; 3], Standardize<5>>>, 4;
+        "micromath": Flow<5, Chain<[Chain<AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Micromath>, Reverse>; 4], Standardize<5>>, StandardNormal<5, Micromath>>, 4;
+        "turned, with context": Flow<5, Chain<[Turned<Chain<AffineCoupling<2, 3, Int8<2, 4, 1, 2>>, Reverse>>; 4], AffineCoupling<2, 3, Float<2, 4, 3, 2>>>, StandardNormal<5>, 3>, 32;
+    }
+}

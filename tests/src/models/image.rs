@@ -1,0 +1,176 @@
+//! Random images: values for every field of a schema, by its rule.
+
+use flowlet::model_file::Architecture;
+use flowlet::schema::{Field, Format, Record, Rule, Schema};
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+
+/// What the values are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Of the size that fitted values have: activations neither vanish nor saturate.
+    Fitted,
+    /// As before a fit: the last layer of every net is zero.
+    Initial,
+    /// The extremes that the rules allow.
+    Hostile,
+}
+
+/// The image of layers with this schema.
+///
+/// # Panics
+/// If a field has a format and a rule for which there are no values here.
+pub fn image(schema: &Schema, style: Style, rng: &mut impl Rng) -> Vec<u8> {
+    let mut image = Vec::with_capacity(schema.size());
+    layer(schema, style, rng, &mut image);
+    assert_eq!(image.len(), schema.size());
+    image
+}
+
+/// The body of a model file of this architecture.
+///
+/// # Panics
+/// If a field has a format and a rule for which there are no values here.
+pub fn body(architecture: &Architecture, style: Style, rng: &mut impl Rng) -> Vec<u8> {
+    let mut body = image(architecture.layers, style, rng);
+    fields(architecture.base, style, false, rng, &mut body);
+    fields(architecture.calibration, style, false, rng, &mut body);
+    assert_eq!(body.len(), architecture.size());
+    body
+}
+
+fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>) {
+    match schema {
+        Schema::Layer(record) => fields(record, style, false, rng, image),
+        Schema::Chain(first, second) => {
+            layer(first, style, rng, image);
+            layer(second, style, rng, image);
+        }
+        Schema::Repeat(times, inner) => (0..*times).for_each(|_| layer(inner, style, rng, image)),
+        Schema::Turned(inner) => layer(inner, style, rng, image),
+    }
+}
+
+/// `last`: of the layer that gives a net's outputs.
+fn fields(record: &Record, style: Style, last: bool, rng: &mut impl Rng, image: &mut Vec<u8>) {
+    let count_of = |wanted: &str| {
+        record.fields.iter().find_map(|field| match field {
+            Field::Data { name, count, .. } if *name == wanted => Some(*count),
+            _ => None,
+        })
+    };
+    let fan_in = count_of("weights").zip(count_of("bias")).map_or(1, |(weights, rows)| weights / rows.max(1)).max(1);
+    let start = image.len();
+    for (index, field) in record.fields.iter().enumerate() {
+        match field {
+            Field::Nested { times, record: inner } => {
+                let last = record.name != "Dense" && index + 1 == record.fields.len();
+                (0..*times).for_each(|_| fields(inner, style, last, rng, image));
+            }
+            Field::Data { name, format, count, rule } => {
+                let zero = last && style == Style::Initial && matches!(*name, "weights" | "bias");
+                let context = Element { name, fan_in, zero, style };
+                data(context, *format, *rule, *count, rng, image);
+            }
+        }
+    }
+    // The one field that follows from another: no rule of a schema says so.
+    if record.name == "Standardize" {
+        let features = count_of("mean").expect("a mean for each feature");
+        let scales = image[start + 4 * features..start + 8 * features].chunks(4);
+        let log_det: f64 = scales.map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())).ln()).sum();
+        image.truncate(start + 8 * features);
+        image.extend((log_det as f32).to_le_bytes());
+    }
+}
+
+/// What a value is for.
+#[derive(Clone, Copy)]
+struct Element<'a> {
+    name: &'a str,
+    fan_in: usize,
+    zero: bool,
+    style: Style,
+}
+
+fn data(element: Element<'_>, format: Format, rule: Rule, count: usize, rng: &mut impl Rng, image: &mut Vec<u8>) {
+    match (format, rule) {
+        (_, Rule::Permutation) => {
+            let mut numbers: Vec<u32> = (0..count as u32).collect();
+            numbers.shuffle(rng);
+            image.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        (Format::F32, Rule::Ascending) => {
+            let mut values: Vec<f32> = (0..count).map(|_| rng.random_range(-5.0..60.0)).collect();
+            values.sort_by(f32::total_cmp);
+            // Unused knots.
+            values.iter_mut().skip(count - count / 4).for_each(|value| *value = f32::MAX);
+            image.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        (Format::U32, Rule::Descending) => {
+            let mut values: Vec<u32> = (0..count).map(|_| rng.random_range(0..10_000)).collect();
+            values.sort_unstable_by(|a, b| b.cmp(a));
+            image.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        (Format::F32, _) => (0..count).for_each(|_| image.extend(single(element, rule, rng).to_le_bytes())),
+        (Format::I8, _) => (0..count).for_each(|_| image.extend(weight(element, rng).to_le_bytes())),
+        (Format::I32, Rule::Within(limit)) => {
+            let limit = i32::try_from(limit).expect("a limit within an i32");
+            (0..count).for_each(|_| image.extend(bias(element, limit, rng).to_le_bytes()));
+        }
+        (Format::U32, _) => (0..count).for_each(|_| image.extend(rng.random_range(10_000..20_000_u32).to_le_bytes())),
+        (Format::Requantization, _) => (0..count).for_each(|_| image.extend(requantization(element, rng))),
+        (format, rule) => panic!("no values for {format:?} with {rule:?}: add them here"),
+    }
+}
+
+fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
+    let sign = if rng.random::<bool>() { 1.0 } else { -1.0 };
+    let value = match (element.style, element.name) {
+        _ if element.zero => return 0.0,
+        (Style::Hostile, "inverse_bound") => rng.random_range(0.05..10.0),
+        (Style::Hostile, _) => {
+            *rand::seq::IndexedRandom::choose(&[1e-40, 1e-30, 1e-3, 1.0, 1e3, 1e30][..], rng).expect("not empty")
+        }
+        (_, "inverse_bound") => rng.random_range(0.3..1.0),
+        (_, "inverse_input_scale") => rng.random_range(4000.0..6000.0),
+        (_, "inverse_scale") => rng.random_range(0.1..3.0),
+        // From accumulators of about 10^6 to shifts and log-scales of about 1.
+        (_, "scale") => rng.random_range(2e-7..1e-6),
+        (_, "weights") => rng.random_range(0.0..2.0) / (element.fan_in as f32).sqrt(),
+        (_, "bias") => rng.random_range(0.0..0.5),
+        (_, "threshold") => rng.random_range(0.0..60.0),
+        (_, "false_alarm_rate") => 0.01,
+        _ => rng.random_range(0.0..5.0),
+    };
+    if rule == Rule::Positive { value } else { sign * value }
+}
+
+fn weight(element: Element<'_>, rng: &mut impl Rng) -> i8 {
+    match element.style {
+        _ if element.zero => 0,
+        Style::Hostile => *rand::seq::IndexedRandom::choose(&[-128, -127, 127][..], rng).expect("not empty"),
+        _ => rng.random_range(-127..=127),
+    }
+}
+
+fn bias(element: Element<'_>, limit: i32, rng: &mut impl Rng) -> i32 {
+    match element.style {
+        _ if element.zero => 0,
+        Style::Hostile => *rand::seq::IndexedRandom::choose(&[-limit, 0, limit][..], rng).expect("not empty"),
+        _ => rng.random_range(-500_000..=500_000),
+    }
+}
+
+fn requantization(element: Element<'_>, rng: &mut impl Rng) -> [u8; 4] {
+    let (multiplier, shift) = match element.style {
+        Style::Hostile => (
+            *rand::seq::IndexedRandom::choose(&[0, 1, 16384, i16::MAX][..], rng).expect("not empty"),
+            *rand::seq::IndexedRandom::choose(&[0, 1, 15, 31_u16][..], rng).expect("not empty"),
+        ),
+        // From accumulators of about 10^6 to activations of about 5,000.
+        _ => (rng.random_range(16384..=i16::MAX), rng.random_range(5..=7)),
+    };
+    let ([a, b], [c, d]) = (multiplier.to_le_bytes(), shift.to_le_bytes());
+    [a, b, c, d]
+}

@@ -1,0 +1,216 @@
+//! What comes out of a fit is a probability density, quantized or not: it integrates to 1, and its samples follow it.
+//!
+//! Integration is independent of the layers' own formulas: a wrong sign in a log-determinant passes every round trip and
+//! fails here.
+
+use std::f64::consts::{PI, SQRT_2};
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+
+use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
+use flowlet_trainer::fitting::{Fitted, fit};
+use flowlet_trainer::model::{Model, Scorer};
+use flowlet_trainer::train::{Architecture, Options};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// A short fit to so many readings.
+fn fitted(features: usize, couplings: usize, rows: usize, mut reading: impl FnMut() -> Vec<f32>) -> Fitted {
+    let line = |values: &[String]| values.join(",") + "\n";
+    let mut csv = line(&(0..features).map(|index| format!("x{index}")).collect::<Vec<_>>());
+    for _ in 0..rows {
+        csv += &line(&reading().iter().map(f32::to_string).collect::<Vec<_>>());
+    }
+    let table = Table::parse("generated", csv.as_bytes()).expect("a table");
+    let readings = Readings::for_fitting(&table, &Roles::default()).expect("readings");
+    let split = Split::new(&readings, &SplitOptions::default()).expect("enough rows");
+    let calibration = readings.values.select(&split.calibration);
+    let options = Options {
+        architecture: Architecture { couplings, hidden: vec![16; 2], bound: 2.0 },
+        steps: 1500,
+        ..Options::for_features(features)
+    };
+    fit(&readings, &split, &calibration, 0.01, &options, &mut (), &AtomicBool::new(false)).expect("a fit")
+}
+
+/// Two interleaved half circles, in units of their own.
+static MOONS: LazyLock<Fitted> = LazyLock::new(|| {
+    let mut rng = rng(1);
+    fitted(2, 6, 4000, || {
+        let angle = rng.random_range(0.0..PI);
+        let (x, y) = if rng.random() { (angle.cos(), angle.sin()) } else { (1.0 - angle.cos(), 0.5 - angle.sin()) };
+        let mut noise = || 0.1 * rng.sample::<f64, _>(StandardNormal);
+        vec![(100.0 + 20.0 * (x + noise())) as f32, (0.1 * (y + noise())) as f32]
+    })
+});
+
+/// A banana: a parabola with noise, lightly correlated tails.
+static BANANA: LazyLock<Fitted> = LazyLock::new(|| {
+    let mut rng = rng(2);
+    fitted(2, 4, 4000, || {
+        let (a, b): (f64, f64) = (rng.sample(StandardNormal), rng.sample(StandardNormal));
+        vec![a as f32, (0.5 * a * a + 0.4 * b) as f32]
+    })
+});
+
+/// A model in both number formats.
+fn both(fitted: &Fitted) -> [(&'static str, &Model); 2] {
+    [("int8", &fitted.model), ("f32", &fitted.twin)]
+}
+
+/// A grid of equal cells that covers a model's mass.
+struct Grid {
+    low: [f64; 2],
+    width: [f64; 2],
+    cells: usize,
+}
+
+impl Grid {
+    /// Around a model's own samples, with a margin.
+    fn around(scorer: &Scorer<'_>, cells: usize) -> Self {
+        let mut rng = rng(3);
+        let (mut low, mut high) = ([f64::MAX; 2], [f64::MIN; 2]);
+        for _ in 0..20_000 {
+            for (axis, value) in scorer.sample(&mut rng, &[]).into_iter().enumerate() {
+                low[axis] = low[axis].min(f64::from(value));
+                high[axis] = high[axis].max(f64::from(value));
+            }
+        }
+        let width: [f64; 2] = std::array::from_fn(|axis| (high[axis] - low[axis]) * 1.3 / cells as f64);
+        Self { low: std::array::from_fn(|axis| low[axis] - 0.15 / 1.3 * width[axis] * cells as f64), width, cells }
+    }
+
+    /// The probability of every cell, by the midpoint rule on `fine` by `fine` points, row after row.
+    fn probabilities(&self, scorer: &Scorer<'_>, fine: usize) -> Vec<f64> {
+        let area = self.width[0] * self.width[1] / (fine * fine) as f64;
+        let mut probabilities = vec![0.0; self.cells * self.cells];
+        for i in 0..self.cells * fine {
+            for j in 0..self.cells * fine {
+                let at = [i, j].map(|index| (index as f64 + 0.5) / fine as f64);
+                let x: [f32; 2] = std::array::from_fn(|axis| (self.low[axis] + at[axis] * self.width[axis]) as f32);
+                let log_prob = scorer.log_prob(&x, &[]).expect("a density");
+                probabilities[i / fine * self.cells + j / fine] += f64::from(log_prob).exp() * area;
+            }
+        }
+        probabilities
+    }
+
+    /// The cell of a point.
+    fn cell(&self, x: &[f32]) -> Option<usize> {
+        let index = |axis: usize| {
+            let index = ((f64::from(x[axis]) - self.low[axis]) / self.width[axis]).floor();
+            (0.0..self.cells as f64).contains(&index).then_some(index as usize)
+        };
+        Some(index(0)? * self.cells + index(1)?)
+    }
+}
+
+#[test]
+fn fitted_densities_in_the_plane_integrate_to_one() {
+    for (data, fitted) in [("moons", &*MOONS), ("banana", &*BANANA)] {
+        for (format, model) in both(fitted) {
+            let scorer = model.scorer();
+            let integral: f64 = Grid::around(&scorer, 20).probabilities(&scorer, 30).iter().sum();
+            println!("{data}, {format}: {integral}");
+            assert!((integral - 1.0).abs() < 1e-3, "{data}, {format}: {integral}");
+        }
+    }
+}
+
+#[test]
+fn the_fit_has_learned_the_shape() {
+    // Otherwise the densities above could as well be those of the start.
+    let bent = MOONS.model.scorer();
+    let on = bent.log_prob(&[100.0, 0.1], &[]).unwrap();
+    let between = bent.log_prob(&[100.0, -0.03], &[]).unwrap();
+    assert!(on > between + 2.0, "{on} on the arc, {between} beside it");
+}
+
+#[test]
+fn samples_are_distributed_as_the_density_says() {
+    const SAMPLES: u32 = 20_000;
+    for (format, model) in both(&MOONS) {
+        let scorer = model.scorer();
+        let grid = Grid::around(&scorer, 20);
+        let probabilities = grid.probabilities(&scorer, 30);
+        let mut counts = vec![0_u32; probabilities.len()];
+        let (mut outside, mut rng) = (0_u32, rng(4));
+        for _ in 0..SAMPLES {
+            match grid.cell(&scorer.sample(&mut rng, &[])) {
+                Some(cell) => counts[cell] += 1,
+                None => outside += 1,
+            }
+        }
+        // Pearson's statistic; cells that expect few samples are counted as one.
+        let (mut statistic, mut cells) = (0.0, 0);
+        let (mut rest, mut rest_expected) = (outside, f64::from(SAMPLES) * (1.0 - probabilities.iter().sum::<f64>()));
+        for (count, probability) in counts.iter().zip(&probabilities) {
+            let expected = probability * f64::from(SAMPLES);
+            if expected < 10.0 {
+                rest += count;
+                rest_expected += expected;
+            } else {
+                statistic += (f64::from(*count) - expected).powi(2) / expected;
+                cells += 1;
+            }
+        }
+        statistic += (f64::from(rest) - rest_expected).powi(2) / rest_expected.max(1.0);
+        let deviations = (statistic - f64::from(cells)) / (2.0 * f64::from(cells)).sqrt();
+        println!("{format}: {statistic:.1} in {cells} cells, {deviations:.2} standard deviations off");
+        assert!(cells > 50 && deviations.abs() < 4.0, "{format}: {statistic} in {cells} cells");
+    }
+}
+
+/// The largest distance between the distribution of values in (0, 1) and the uniform one (Kolmogorov and Smirnov).
+fn distance_from_uniform(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len() as f64;
+    let gap = |(rank, value): (usize, &f64)| (value - rank as f64 / n).max((rank + 1) as f64 / n - value);
+    values.iter().enumerate().map(gap).fold(0.0, f64::max)
+}
+
+#[test]
+fn latents_of_samples_are_standard_normal() {
+    for (format, model) in both(&BANANA) {
+        let scorer = model.scorer();
+        let mut rng = rng(5);
+        let mut uniform = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..10_000 {
+            let z = scorer.latent(&scorer.sample(&mut rng, &[]), &[]).expect("a latent");
+            let normal = |z: f64| 0.5 * libm::erfc(-z / SQRT_2);
+            let (a, b) = (f64::from(z[0]), f64::from(z[1]));
+            // Each alone, and their sum: independent coordinates.
+            for (values, z) in uniform.iter_mut().zip([a, b, (a + b) / SQRT_2]) {
+                values.push(normal(z));
+            }
+        }
+        for values in uniform {
+            let distance = distance_from_uniform(values);
+            // Exceeded by a true sample of this size once in a thousand.
+            assert!(distance < 1.95 / 100.0, "{format}: {distance}");
+        }
+    }
+}
+
+#[test]
+fn a_density_on_the_line_integrates_to_one() {
+    const CELLS: u32 = 20_000;
+    let mut rng = rng(6);
+    let line = fitted(1, 2, 1500, || vec![(300.0 + 2.0 * rng.sample::<f64, _>(StandardNormal)) as f32]);
+    for (format, model) in both(&line) {
+        let scorer = model.scorer();
+        // Twenty standard deviations to either side: all of it.
+        let width = 80.0 / f64::from(CELLS);
+        let density = |cell| {
+            let x = 260.0 + (f64::from(cell) + 0.5) * width;
+            f64::from(scorer.log_prob(&[x as f32], &[]).expect("a density")).exp()
+        };
+        let integral: f64 = (0..CELLS).map(density).sum::<f64>() * width;
+        assert!((integral - 1.0).abs() < 1e-3, "{format}: {integral}");
+    }
+}

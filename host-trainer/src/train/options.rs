@@ -7,7 +7,8 @@ pub struct Architecture {
     pub couplings: usize,
     /// Widths of the hidden layers of each conditioner: at least one, each a multiple of 4.
     pub hidden: Vec<usize>,
-    /// Limit of |log_scale| of one coupling.
+    /// Limit of |log_scale| of one coupling. A reading is scaled by up to exp(bound) in each of the couplings that transform it: what a wide bound
+    /// gains in fit it loses many times over on the first far-off reading.
     pub bound: f32,
 }
 
@@ -26,7 +27,7 @@ pub struct Options {
     pub architecture: Architecture,
     /// Source of all randomness: the same seed on the same machine gives the same parameters, bit for bit.
     pub seed: u64,
-    /// Rows per step.
+    /// Rows per step; the steps of a pass are of nearly equal size.
     pub batch_rows: usize,
     /// Highest learning rate.
     pub learning_rate: f32,
@@ -34,7 +35,7 @@ pub struct Options {
     pub warm_up: usize,
     /// Passes over the training rows after which the learning rate has fallen to zero.
     pub epochs: usize,
-    /// Limit of the number of steps, which takes precedence over `epochs`.
+    /// Limit of the number of steps, which takes precedence over `epochs`: what bounds the time of a fit, since nothing reads a clock.
     pub steps: usize,
     /// Passes without a better validation loss after which the fit ends.
     pub patience: usize,
@@ -66,8 +67,8 @@ impl Options {
             batch_rows: 128,
             learning_rate: 5e-3,
             warm_up: 100,
-            epochs: 400,
-            steps: 20_000,
+            epochs: 1000,
+            steps: 40_000,
             patience: 40,
             weight_decay: None,
             clip_norm: 5.0,

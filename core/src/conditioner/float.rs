@@ -233,3 +233,46 @@ fn evaluate<'a, T: Real>(
     }
     last.sum(from, output);
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::{Block, Dense, Evaluate, Float, INPUT_LIMIT};
+
+    fn dense<const IN: usize, const OUT: usize>(seed: f32) -> (Vec<Vec<f32>>, Dense<IN, OUT>) {
+        let value = |row: usize, column: usize| libm::sinf(seed * (1 + 7 * row + 31 * column) as f32);
+        let matrix = (0..4 * OUT).map(|row| (0..4 * IN).map(|column| value(row, column)).collect()).collect();
+        let block = |i: usize, j: usize| {
+            Block(core::array::from_fn(|row| core::array::from_fn(|column| value(4 * i + row, 4 * j + column))))
+        };
+        let weights = core::array::from_fn(|i| core::array::from_fn(|j| block(i, j)));
+        let bias = core::array::from_fn(|i| core::array::from_fn(|row| value(4 * i + row, 100)));
+        (matrix, Dense { weights, bias })
+    }
+
+    /// Bias first, then column by column, every operation rounded.
+    fn by_definition(matrix: &[Vec<f32>], bias: &[f32], input: &[f32]) -> Vec<f32> {
+        let row = |(row, bias): (&Vec<f32>, &f32)| row.iter().zip(input).fold(*bias, |sum, (w, x)| sum + w * x);
+        matrix.iter().zip(bias).map(row).collect()
+    }
+
+    #[test]
+    fn nets_sum_in_the_documented_order() {
+        let ((a, first), (b, inner), (c, last)) = (dense::<2, 3>(1.0), dense::<3, 3>(0.7), dense::<3, 2>(1.3));
+        let relu = |sums: Vec<f32>| -> Vec<f32> { sums.into_iter().map(|sum| sum.max(0.0)).collect() };
+        let net = Float::<2, 3, 1, 2> { first, deep: [inner], last };
+        for input in [[0.0, 1.0, -2.0, 3.5, 0.1], [1e30, -f32::MAX, 0.0, 1e-40, -0.0]] {
+            let padded: Vec<f32> =
+                input.iter().chain(&[0.0; 3]).map(|x: &f32| x.clamp(-INPUT_LIMIT, INPUT_LIMIT)).collect();
+            let hidden = relu(by_definition(&a, first.bias.as_flattened(), &padded));
+            let hidden = relu(by_definition(&b, inner.bias.as_flattened(), &hidden));
+            let expected = by_definition(&c, last.bias.as_flattened(), &hidden);
+            let mut found = Vec::new();
+            net.evaluate(&input, &[], |quad: [f32; 4]| found.extend(quad));
+            assert_eq!(found, expected);
+            assert!(found.iter().all(|value| value.is_finite()));
+        }
+    }
+}

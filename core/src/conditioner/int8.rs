@@ -340,3 +340,129 @@ fn evaluate<'a, T: Real>(
     }
     last.last(from, output);
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::{Block, Dense, Evaluate, Int8, Requantization};
+
+    /// As the format document says it, in 64 bits.
+    fn relu_by_definition(factor: Requantization, accumulator: i32) -> i16 {
+        let product = (i64::from(accumulator) * i64::from(factor.multiplier)) >> 16;
+        ((product + (1_i64 << factor.shift >> 1)) >> factor.shift).clamp(0, 32767) as i16
+    }
+
+    #[test]
+    fn requantization_in_32_bits_is_exact() {
+        let accumulators = [0, 1, -1, 0xFFFF, 0x1_0000, -0x1_0000, 1_234_567, -7_654_321, i32::MAX, i32::MIN];
+        for multiplier in [0, 1, 2, 16384, 20_000, 32766, 32767] {
+            for shift in 0..32 {
+                let factor = Requantization { multiplier, shift };
+                for near in accumulators {
+                    for step in -300..300_i32 {
+                        let accumulator = near.wrapping_add(step * 97);
+                        let expected = relu_by_definition(factor, accumulator);
+                        assert_eq!(factor.relu(accumulator), expected, "{factor:?} of {accumulator}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nearest_factors_have_fifteen_bits() {
+        for n in 1..3000 {
+            let factor = 32767.0 / 65536.0 / f64::from(n).powf(2.3);
+            let Requantization { multiplier, shift } = Requantization::nearest(factor).expect("in range");
+            let value = f64::from(multiplier) / libm::exp2(16.0 + f64::from(shift));
+            assert!((value / factor - 1.0).abs() < 1.0 / 32768.0, "{factor}: {multiplier} >> {shift}");
+            assert!(multiplier >= 16384);
+        }
+        // 32767.6 / 2^17 is nearer to 2^15 / 2^17 than to 32767 / 2^17.
+        let up = Requantization::nearest(32767.6 / 131_072.0).expect("in range");
+        assert_eq!(up, Requantization { multiplier: 16384, shift: 0 });
+        for out_of_range in [0.0, -0.1, 0.5, f64::NAN, f64::INFINITY] {
+            assert_eq!(Requantization::nearest(out_of_range), None);
+        }
+        // Too small for 15 bits: what is left of it.
+        assert_eq!(Requantization::nearest(1e-30), Some(Requantization { multiplier: 0, shift: 31 }));
+    }
+
+    /// Numbers that look random.
+    fn noise(seed: u32) -> impl FnMut(i32) -> i32 {
+        let mut state = seed;
+        move |limit| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as i32 % (2 * limit + 1) - limit
+        }
+    }
+
+    /// A layer's weights as a matrix in natural order, and packed.
+    fn weights<const IN: usize, const OUT: usize>(mut next: impl FnMut() -> i8) -> (Vec<Vec<i8>>, [[Block; IN]; OUT]) {
+        let matrix: Vec<Vec<i8>> = (0..4 * OUT).map(|_| (0..4 * IN).map(|_| next()).collect()).collect();
+        let at = |row: usize, column: usize| -> [i8; 4] { core::array::from_fn(|k| matrix[row][4 * column + k]) };
+        let block = |row: usize, column| Block::pack(core::array::from_fn(|k| at(4 * row + k, column)));
+        let packed = core::array::from_fn(|row| core::array::from_fn(|column| block(row, column)));
+        (matrix, packed)
+    }
+
+    #[test]
+    fn nets_compute_what_their_matrices_say() {
+        let mut noise = noise(1);
+        let (first, first_packed) = weights::<2, 3>(|| noise(127) as i8);
+        let (inner, inner_packed) = weights::<3, 3>(|| noise(127) as i8);
+        let (last, last_packed) = weights::<3, 2>(|| noise(127) as i8);
+        let mut bias = || [noise(90_000), noise(90_000), noise(90_000), noise(90_000)];
+        let factor = Requantization { multiplier: 25_000, shift: 5 };
+        let net = Int8::<2, 3, 1, 2> {
+            inverse_input_scale: 1000.0,
+            first: Dense { weights: first_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] },
+            deep: [Dense { weights: inner_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] }],
+            last: Dense { weights: last_packed, bias: [bias(), bias()], scale: [[0.5; 4]; 2] },
+        };
+        let dense = |matrix: &[Vec<i8>], bias: &[i32], input: &[i64]| -> Vec<i64> {
+            let sum = |row: &Vec<i8>| row.iter().zip(input).map(|(w, a)| i64::from(*w) * a).sum::<i64>();
+            matrix.iter().zip(bias).map(|(row, bias)| sum(row) + i64::from(*bias)).collect()
+        };
+        let hidden = |sums: Vec<i64>| -> Vec<i64> {
+            sums.into_iter().map(|sum| i64::from(relu_by_definition(factor, sum as i32))).collect()
+        };
+        for _ in 0..100 {
+            // Five inputs and two of context; the eighth is padding.
+            let input: [f32; 5] = core::array::from_fn(|_| noise(5_000) as f32 / 1000.0);
+            let context: [f32; 2] = core::array::from_fn(|_| noise(40_000) as f32 / 1000.0);
+            let quantized: Vec<i64> =
+                input.iter().chain(&context).map(|x| libm::rint(f64::from(x * 1000.0)) as i64).collect();
+            let quantized: Vec<i64> = quantized.into_iter().map(|q| q.clamp(-32767, 32767)).chain([0]).collect();
+            let a = hidden(dense(&first, net.first.bias.as_flattened(), &quantized));
+            let b = hidden(dense(&inner, net.deep[0].bias.as_flattened(), &a));
+            assert!(a.iter().chain(&b).any(|a| *a > 100), "dead units would test nothing");
+            let expected = dense(&last, net.last.bias.as_flattened(), &b);
+            let mut found = Vec::new();
+            net.evaluate(&input, &context, |quad: [f32; 4]| found.extend(quad));
+            let expected: Vec<f32> = expected.into_iter().map(|sum| sum as i32 as f32 * 0.5).collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn the_widest_layers_do_not_overflow() {
+        const LIMIT: i32 = i32::MAX - 4 * 128 * 32767 * 128;
+        let keep = Requantization { multiplier: i16::MAX, shift: 0 };
+        for (weight, bias) in [(-128_i8, -LIMIT), (127, LIMIT)] {
+            let block = Block([[weight; 4]; 4]);
+            let net = Int8::<1, 128, 0, 1> {
+                inverse_input_scale: 1e6,
+                first: Dense { weights: [[Block([[127; 4]; 4])]; 128], bias: [[0; 4]; 128], scale: [[keep; 4]; 128] },
+                deep: [],
+                last: Dense { weights: [[block; 128]], bias: [[bias; 4]], scale: [[1.0; 4]] },
+            };
+            let mut found = [0.0; 4];
+            net.evaluate(&[1.0_f32; 4], &[], |quad: [f32; 4]| found = quad);
+            let expected = i64::from(bias) + 512 * 32767 * i64::from(weight);
+            assert_eq!(found, [expected as f32; 4]);
+        }
+    }
+}

@@ -7,6 +7,8 @@ use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
+use flowlet::{AffineCoupling, Chain, Detector, Float, Flow, Int8, Standardize};
+use flowlet_tests::models::{Style, body, host_model};
 use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::model::{Model, Scorer};
@@ -19,12 +21,12 @@ fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// A short fit to so many readings.
-fn fitted(features: usize, couplings: usize, rows: usize, mut reading: impl FnMut() -> Vec<f32>) -> Fitted {
-    let line = |values: &[String]| values.join(",") + "\n";
-    let mut csv = line(&(0..features).map(|index| format!("x{index}")).collect::<Vec<_>>());
-    for _ in 0..rows {
-        csv += &line(&reading().iter().map(f32::to_string).collect::<Vec<_>>());
+/// A short fit to points in the plane.
+fn fitted(couplings: usize, mut point: impl FnMut() -> [f32; 2]) -> Fitted {
+    let mut csv = "x,y\n".to_owned();
+    for _ in 0..4000 {
+        let [x, y] = point();
+        csv += &format!("{x},{y}\n");
     }
     let table = Table::parse("generated", csv.as_bytes()).expect("a table");
     let readings = Readings::for_fitting(&table, &Roles::default()).expect("readings");
@@ -33,7 +35,7 @@ fn fitted(features: usize, couplings: usize, rows: usize, mut reading: impl FnMu
     let options = Options {
         architecture: Architecture { couplings, hidden: vec![16; 2], bound: 2.0 },
         steps: 1500,
-        ..Options::for_features(features)
+        ..Options::for_features(2)
     };
     fit(&readings, &split, &calibration, 0.01, &options, &mut (), &AtomicBool::new(false)).expect("a fit")
 }
@@ -41,20 +43,20 @@ fn fitted(features: usize, couplings: usize, rows: usize, mut reading: impl FnMu
 /// Two interleaved half circles, in units of their own.
 static MOONS: LazyLock<Fitted> = LazyLock::new(|| {
     let mut rng = rng(1);
-    fitted(2, 6, 4000, || {
+    fitted(6, || {
         let angle = rng.random_range(0.0..PI);
         let (x, y) = if rng.random() { (angle.cos(), angle.sin()) } else { (1.0 - angle.cos(), 0.5 - angle.sin()) };
         let mut noise = || 0.1 * rng.sample::<f64, _>(StandardNormal);
-        vec![(100.0 + 20.0 * (x + noise())) as f32, (0.1 * (y + noise())) as f32]
+        [(100.0 + 20.0 * (x + noise())) as f32, (0.1 * (y + noise())) as f32]
     })
 });
 
 /// A banana: a parabola with noise, lightly correlated tails.
 static BANANA: LazyLock<Fitted> = LazyLock::new(|| {
     let mut rng = rng(2);
-    fitted(2, 4, 4000, || {
+    fitted(4, || {
         let (a, b): (f64, f64) = (rng.sample(StandardNormal), rng.sample(StandardNormal));
-        vec![a as f32, (0.5 * a * a + 0.4 * b) as f32]
+        [a as f32, (0.5 * a * a + 0.4 * b) as f32]
     })
 });
 
@@ -197,20 +199,30 @@ fn latents_of_samples_are_standard_normal() {
     }
 }
 
+type Steps = Detector<Flow<1, Chain<Standardize<1>, [AffineCoupling<0, 1, Int8<0, 2, 1, 1>>; 3]>>, 1>;
+type Smooth = Detector<Flow<1, Chain<Standardize<1>, [AffineCoupling<0, 1, Float<0, 2, 1, 1>>; 3]>>, 1>;
+
 #[test]
-fn a_density_on_the_line_integrates_to_one() {
+fn densities_on_the_line_integrate_to_one() {
     const CELLS: u32 = 20_000;
     let mut rng = rng(6);
-    let line = fitted(1, 2, 1500, || vec![(300.0 + 2.0 * rng.sample::<f64, _>(StandardNormal)) as f32]);
-    for (format, model) in both(&line) {
-        let scorer = model.scorer();
-        // Twenty standard deviations to either side: all of it.
-        let width = 80.0 / f64::from(CELLS);
-        let density = |cell| {
-            let x = 260.0 + (f64::from(cell) + 0.5) * width;
-            f64::from(scorer.log_prob(&[x as f32], &[]).expect("a density")).exp()
-        };
-        let integral: f64 = (0..CELLS).map(density).sum::<f64>() * width;
-        assert!((integral - 1.0).abs() < 1e-3, "{format}: {integral}");
+    for (format, architecture) in [("int8", &Steps::ARCHITECTURE), ("f32", &Smooth::ARCHITECTURE)] {
+        for _ in 0..20 {
+            // A line leaves a coupling nothing to condition on: any parameters do.
+            let model = host_model(architecture, &body(architecture, Style::Fitted, &mut rng));
+            let scorer = model.scorer();
+            let (mut low, mut high) = (f64::MAX, f64::MIN);
+            for _ in 0..2000 {
+                let x = f64::from(scorer.sample(&mut rng, &[])[0]);
+                (low, high) = (low.min(x), high.max(x));
+            }
+            let (low, width) = (low - (high - low), 3.0 * (high - low) / f64::from(CELLS));
+            let density = |cell| {
+                let x = low + (f64::from(cell) + 0.5) * width;
+                f64::from(scorer.log_prob(&[x as f32], &[]).expect("a density")).exp()
+            };
+            let integral: f64 = (0..CELLS).map(density).sum::<f64>() * width;
+            assert!((integral - 1.0).abs() < 1e-3, "{format}: {integral}");
+        }
     }
 }

@@ -194,6 +194,18 @@ fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
 }
 
 #[test]
+fn couplings_begin_as_the_identity() {
+    // Where a fit starts, with a last layer of zeros, a flow is its base.
+    let mut rng = rng(6);
+    for case in layers(Style::Initial, &mut rng).iter().filter(|case| !case.composed && case.name.contains("Coupling"))
+    {
+        let (start, context) = point(case, &mut rng);
+        let mut x = start.clone();
+        assert_eq!((case.double.inverse(&mut x, &context), &x), (0.0, &start), "{}", case.name);
+    }
+}
+
+#[test]
 fn a_context_conditions_the_layers_that_take_one() {
     let mut rng = rng(5);
     let mut conditioned = 0;

@@ -1,11 +1,11 @@
-//! Fits every folder of a directory and prints how well anomalies are told apart and how probable normal test rows are, so that defaults
-//! can be compared:
+//! Fits every folder of a directory and prints how well anomalies are told apart and how probable normal test rows are,
+//! so that defaults can be compared:
 //!
 //! ```text
 //! cargo run --release -p flowlet-trainer --example quality -- --data data/anomaly --seeds 3 --set noise=0.1
 //! ```
 //!
-//! A folder holds `train.csv` (or `train_normal.csv`) with normal rows and `test.csv`, whose column `anomaly` is 0 or 1. Without that column
+//! A folder holds `train.csv` (or `train_normal.csv`) with normal rows and `test.csv`; without the column `anomaly` in it
 //! only the density is measured. `val.csv` is validated with if it is there, else a tenth of the training rows.
 
 use std::path::{Path, PathBuf};

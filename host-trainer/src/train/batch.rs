@@ -2,8 +2,8 @@
 
 use super::real::Real;
 
-/// Rows in feature-major order, `values[feature * rows + row]`: what one vector instruction touches is the same feature of
-/// neighbouring rows, so that every loop of a layer vectorizes whatever the layer's shape.
+/// Rows in feature-major order, `values[feature * rows + row]`: what one vector instruction touches is the same feature
+/// of neighbouring rows, so that every loop of a layer vectorizes whatever the layer's shape.
 #[derive(Clone, Debug, Default)]
 pub struct Batch<T> {
     features: usize,

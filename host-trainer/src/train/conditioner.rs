@@ -7,7 +7,8 @@ use super::gemm::{Left, multiply_add};
 use super::real::Real;
 use super::tape::Tape;
 
-/// Shape of a multilayer perceptron; its parameters are a slice, per dense layer the weights `[output][input]`, then the biases.
+/// Shape of a multilayer perceptron; its parameters are a slice, per dense layer the weights `[output][input]`, then
+/// the biases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mlp {
     /// Widths from the input to the output: `[inputs, hidden.., outputs]`.
@@ -33,8 +34,8 @@ impl Mlp {
         self.shapes().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
     }
 
-    /// Draws the hidden layers uniformly within 1 / sqrt(inputs) and sets the last layer to zero, so that what the net conditions
-    /// starts as the identity.
+    /// Draws the hidden layers uniformly within 1 / sqrt(inputs) and sets the last layer to zero, so that what the net
+    /// conditions starts as the identity.
     pub fn initialize<T: Real>(&self, parameters: &mut [T], rng: &mut ChaCha8Rng) {
         let last = self.widths.len() - 2;
         let mut rest = parameters;

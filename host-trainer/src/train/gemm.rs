@@ -6,8 +6,8 @@ use super::real::Real;
 
 /// Rows of the result that one pass of the inner loop computes.
 const MR: usize = 4;
-/// Columns of the result that one pass of the inner loop computes: with `MR`, eight AVX2 accumulators of `f32`, which is
-/// what hides the latency of a fused multiply-add.
+/// Columns of the result that one pass of the inner loop computes: with `MR`, eight AVX2 accumulators of `f32`, which
+/// is what hides the latency of a fused multiply-add.
 const NR: usize = 16;
 /// Terms that are summed before the result is touched: the panels stay within the first-level cache.
 const KC: usize = 64;
@@ -31,8 +31,8 @@ impl<'a, T: Real> Left<'a, T> {
         Self { values, columns, transposed: true }
     }
 
-    /// Rows `top..top + MR`, of which `height` exist, from column `start` on, column by column. A short panel repeats its last row:
-    /// computed and not stored, which is cheaper than another loop.
+    /// Rows `top..top + MR`, of which `height` exist, from column `start` on, column by column. A short panel repeats
+    /// its last row: computed and not stored, which is cheaper than another loop.
     #[inline(always)]
     fn pack(self, panel: &mut [[T; MR]], top: usize, height: usize, start: usize) {
         let rows: [usize; MR] = std::array::from_fn(|i| top + i.min(height - 1));
@@ -55,8 +55,8 @@ impl<'a, T: Real> Left<'a, T> {
 
 /// `result += left * right`, where `left` is m x k, `right` k x n and `result` m x n, the latter two row-major.
 ///
-/// Uses AVX2 with fused multiply-add where the processor has them. Sums run over k in order, so the result does not depend
-/// on anything but the operands and the instruction set.
+/// Uses AVX2 with fused multiply-add where the processor has them. Sums run over k in order, so the result does not
+/// depend on anything but the operands and the instruction set.
 ///
 /// # Panics
 /// If an operand is shorter than its shape says.

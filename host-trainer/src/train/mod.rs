@@ -1,15 +1,22 @@
 //! Maximum-likelihood training of flows in f32.
 //!
 //! ```text
-//! rows -> standardize -> [ permute -> coupling ] x L -> base    layers/, objective.rs: loss and gradient, in chunks over the threads
-//!                                                       optimizer.rs: Adam, schedule, clip
-//!                                                       fit.rs: epochs, validation, best weights -> model.rs: RealNvp
+//! fit.rs         a table and options in, a fitted model and a summary out
+//! descent.rs     the loop: batches, noise, steps, validation, best weights
+//! objective.rs   log-likelihood and its gradient, in chunks over the threads
+//! layers/        standardized rows -> [ permute -> coupling ] x L -> base, and the derivatives of each
+//! conditioner.rs the nets inside couplings, on gemm.rs, the matrix product
+//! optimizer.rs   Adam, its schedule and its clip
+//! model.rs       the result as plain numbers
 //! ```
 //!
 //! Layers are generic over the float: f32 trains, f64 checks the gradients.
 
 mod batch;
+mod check;
 mod conditioner;
+mod descent;
+mod error;
 mod fit;
 mod gemm;
 pub mod layers;
@@ -19,6 +26,7 @@ mod optimizer;
 mod options;
 mod permutation;
 mod progress;
+mod random;
 mod real;
 mod standardize;
 mod tape;
@@ -27,7 +35,8 @@ mod tests;
 
 pub use batch::Batch;
 pub use conditioner::Mlp as MlpShape;
-pub use fit::{Fit, FitError, Stop, Summary, TrainingData, fit};
+pub use error::FitError;
+pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use model::{Block, Coupling, Dense, Mlp, RealNvp};
 pub use options::{Architecture, Options};
 pub use permutation::{MixingError, check_mixing, orders};

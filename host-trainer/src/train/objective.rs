@@ -9,8 +9,8 @@ use super::real::Real;
 use super::tape::Tape;
 use crate::data::Matrix;
 
-/// Rows that one task works on: enough for the vector unit, few enough for the first-level cache. It must not depend on the number
-/// of threads, because sums are formed chunk by chunk.
+/// Rows that one task works on: enough for the vector unit, few enough for the first-level cache. It must not depend on
+/// the number of threads, because sums are formed chunk by chunk.
 pub(super) const CHUNK_ROWS: usize = 64;
 
 /// What one task needs; reused from step to step.
@@ -41,7 +41,8 @@ impl<T: Real> Worker<T> {
         &self.log_det
     }
 
-    /// Sets `self.loss` to the negative log-density of `self.batch`, summed and times `share`, and `self.gradient` to its gradient.
+    /// Sets `self.loss` to the negative log-density of `self.batch`, summed and times `share`, and `self.gradient` to
+    /// its gradient.
     pub fn differentiate(&mut self, layers: &Sequence<T>, parameters: &[T], share: T) {
         self.inverse(layers, parameters);
         self.add_base();

@@ -1,7 +1,7 @@
 //! Adam with decoupled weight decay, its learning rate and its gradient clip.
 
-/// Adam, "Adam: a method for stochastic optimization" (Kingma, Ba 2015), algorithm 1, with the decoupled decay of "Decoupled weight decay
-/// regularization" (Loshchilov, Hutter 2019), algorithm 2.
+/// Adam, "Adam: a method for stochastic optimization" (Kingma, Ba 2015), algorithm 1, with the decoupled decay of
+/// "Decoupled weight decay regularization" (Loshchilov, Hutter 2019), algorithm 2.
 #[derive(Clone, Debug)]
 pub struct Adam {
     first: Vec<f32>,

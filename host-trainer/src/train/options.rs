@@ -7,13 +7,14 @@ pub struct Architecture {
     pub couplings: usize,
     /// Widths of the hidden layers of each conditioner: at least one, each a multiple of 4.
     pub hidden: Vec<usize>,
-    /// Limit of |log_scale| of one coupling. A reading is scaled by up to exp(bound) in each of the couplings that transform it: what a wide bound
-    /// gains in fit it loses many times over on the first far-off reading.
+    /// Limit of |log_scale| of one coupling. A reading is scaled by up to exp(bound) in each of the couplings that
+    /// transform it: what a wide bound gains in fit it loses many times over on the first far-off reading.
     pub bound: f32,
 }
 
 impl Architecture {
-    /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights for 8 features.
+    /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights
+    /// for 8 features.
     pub fn for_features(features: usize) -> Self {
         let width = (24 + features).next_multiple_of(8).clamp(32, 64);
         Self { couplings: 6, hidden: vec![width; 2], bound: 1.0 }
@@ -35,26 +36,28 @@ pub struct Options {
     pub warm_up: usize,
     /// Passes over the training rows after which the learning rate has fallen to zero.
     pub epochs: usize,
-    /// Limit of the number of steps, which takes precedence over `epochs`: what bounds the time of a fit, since nothing reads a clock.
+    /// Limit of the number of steps, which takes precedence over `epochs`: what bounds the time of a fit, since nothing
+    /// reads a clock.
     pub steps: usize,
     /// Passes without a better validation loss after which the fit ends.
     pub patience: usize,
-    /// Decoupled decay of the weights, not the biases, per unit of learning rate; `None` takes `0.02 * parameters / rows`, at most 0.2.
+    /// Decoupled decay of the weights, not the biases, per unit of learning rate; `None` takes `0.02 * parameters /
+    /// rows`, at most 0.2.
     ///
-    /// The more parameters there are for each row, the more of them would memorize. Decay also keeps the nets' slopes low, and with them what
-    /// they say of rows far from all others.
+    /// The more parameters there are for each row, the more of them would memorize. Decay also keeps the nets' slopes
+    /// low, and with them what they say of rows far from all others.
     pub weight_decay: Option<f32>,
     /// Longest gradient, as Euclidean norm over all parameters.
     pub clip_norm: f32,
-    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used; `None` takes
-    /// `0.1 * rows^(-2 / (features + 4))`.
+    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used;
+    /// `None` takes `0.1 * rows^(-2 / (features + 4))`.
     ///
-    /// Noise is what keeps a density from growing without bound on a few rows, on a grid finer than its step is known, or along directions in
-    /// which rows hardly vary. The default narrows with more rows as the best bandwidth of a kernel density estimate does, whose
-    /// square it is a tenth of: few rows of many features are smoothed most.
+    /// Noise keeps a density from growing without bound on few rows, on a grid, or along directions in which rows
+    /// hardly vary. It narrows with more rows as the bandwidth of a kernel density estimate does, only faster: a flow
+    /// needs less smoothing. Few rows of many features get the most.
     pub noise: Option<f32>,
-    /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps this share: what a
-    /// lower learning rate would gain at the end is seen in every pass.
+    /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps
+    /// this share: what a lower learning rate would gain at the end is seen in every pass.
     pub averaging: f32,
 }
 

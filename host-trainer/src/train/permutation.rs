@@ -3,11 +3,12 @@
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The orders of `couplings` permutations of `features` features, each applied (`y[i] = x[order[i]]`) before a coupling that passes the
-/// first `features / 2`.
+/// The orders of `couplings` permutations of `features` features, each applied (`y[i] = x[order[i]]`) before a coupling
+/// that passes the first `features / 2`.
 ///
 /// They come in pairs: a random order, then the one that transforms next what the coupling before passed. One pair is
-/// enough for every pair of features to interact; new random splits in every pair let each feature be conditioned on different others.
+/// enough for every pair of features to interact; new random splits in every pair let each feature be conditioned on
+/// different others.
 pub fn orders(features: usize, couplings: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
     let passed = features / 2;
     (0..couplings)
@@ -50,8 +51,8 @@ pub enum MixingError {
     },
 }
 
-/// Checks that every feature is transformed by some coupling and that every two features interact: that some base coordinate can
-/// depend on both.
+/// Checks that every feature is transformed by some coupling and that every two features interact: that some base
+/// coordinate can depend on both.
 ///
 /// # Errors
 /// The first feature or pair that is left out.
@@ -124,8 +125,8 @@ mod tests {
         assert_eq!(check_mixing(1, &[]), Err(MixingError::NeverTransformed { feature: 0 }));
     }
 
-    /// Seven features pass three. Every feature is transformed, and 5 and 6 are only ever transformed themselves, both at a
-    /// time: no coordinate depends on both.
+    /// Seven features pass three. Every feature is transformed, and 5 and 6 are only ever transformed themselves, both
+    /// at a time: no coordinate depends on both.
     #[test]
     fn a_pair_that_never_meets_is_named() {
         let arrangements = [[0, 1, 2, 3, 4, 5, 6], [0, 1, 3, 2, 4, 5, 6], [2, 3, 4, 0, 1, 5, 6]];

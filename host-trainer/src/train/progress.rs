@@ -24,8 +24,8 @@ pub trait Progress {
     /// After every pass over the training rows.
     fn epoch(&mut self, _state: &Epoch) {}
 
-    /// A step gave a loss that is no number: the best weights were restored and the learning rate, now `learning_rate` at
-    /// its peak, was halved.
+    /// A step gave a loss that is no number: the best weights were restored and the learning rate, now `learning_rate`
+    /// at its peak, was halved.
     fn diverged(&mut self, _step: usize, _learning_rate: f32) {}
 }
 

@@ -1,6 +1,6 @@
 //! Centre and scale of each feature.
 
-use super::fit::FitError;
+use super::error::FitError;
 use crate::data::Matrix;
 
 /// Mean and 1 / standard deviation of each feature, in f32 as the device has them.

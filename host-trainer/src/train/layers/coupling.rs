@@ -12,8 +12,8 @@ use crate::train::tape::Tape;
 ///
 /// inverse: `y_b = (x_b - shift) * exp(-log_scale)`, log |det J| = -sum(log_scale).
 ///
-/// The net's output rows are interleaved, row `2 i` is the shift of feature `a + i` and row `2 i + 1` its raw log-scale, which a soft clip
-/// bounds: `log_scale = raw / (1 + |raw| / bound)`.
+/// The net's output rows are interleaved, row `2 i` is the shift of feature `a + i` and row `2 i + 1` its raw
+/// log-scale, which a soft clip bounds: `log_scale = raw / (1 + |raw| / bound)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AffineCoupling {
     a: usize,

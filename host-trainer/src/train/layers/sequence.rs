@@ -7,7 +7,8 @@ use crate::train::batch::Batch;
 use crate::train::real::Real;
 use crate::train::tape::Tape;
 
-/// Layers in the order in which a reading meets them, data -> base; their parameters follow each other in the same order.
+/// Layers in the order in which a reading meets them, data -> base; their parameters follow each other in the same
+/// order.
 #[derive(Debug, Default)]
 pub struct Sequence<T> {
     layers: Vec<Box<dyn Layer<T>>>,

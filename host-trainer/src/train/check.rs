@@ -1,0 +1,46 @@
+//! What a fit demands of its table and options.
+
+use super::error::FitError;
+use super::fit::TrainingData;
+use super::options::Options;
+
+/// Refuses what cannot be fitted before anything is computed.
+pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), FitError> {
+    let TrainingData { training, validation, quantization_steps } = data;
+    for (purpose, rows, expected) in [("to fit to", training, 8), ("for validation", validation, 2)] {
+        if rows.rows() < expected {
+            return Err(FitError::TooFewRows { purpose, expected, found: rows.rows() });
+        }
+    }
+    let expected = training.columns();
+    for (what, found) in
+        [("validation table", validation.columns()), ("list of quantization steps", quantization_steps.len())]
+    {
+        if found != expected {
+            return Err(FitError::FeatureMismatch { what, expected, found });
+        }
+    }
+    let Options { architecture, .. } = options;
+    let not_negative = |value: f32| value.is_finite() && value >= 0.0;
+    let positive = |value: f32| value.is_finite() && value > 0.0;
+    let rules = [
+        ("hidden", !architecture.hidden.is_empty(), "at least one hidden layer is needed"),
+        (
+            "hidden",
+            architecture.hidden.iter().all(|width| *width > 0 && width % 4 == 0),
+            "widths are multiples of 4, because the device computes four rows at a time",
+        ),
+        ("bound", positive(architecture.bound), "must be above 0"),
+        ("batch_rows", options.batch_rows > 0, "must be above 0"),
+        ("learning_rate", positive(options.learning_rate), "must be above 0"),
+        ("weight_decay", options.weight_decay.is_none_or(not_negative), "must be 0 or above"),
+        ("clip_norm", positive(options.clip_norm), "must be above 0"),
+        ("noise", options.noise.is_none_or(not_negative), "must be 0 or above"),
+        ("averaging", (0.0..1.0).contains(&options.averaging), "must be at least 0 and below 1"),
+        ("quantization_steps", quantization_steps.iter().all(|step| not_negative(*step)), "must be 0 or above"),
+    ];
+    match rules.into_iter().find(|(_, holds, _)| !holds) {
+        Some((option, _, problem)) => Err(FitError::Option { option, problem: problem.into() }),
+        None => Ok(()),
+    }
+}

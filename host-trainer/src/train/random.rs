@@ -1,0 +1,35 @@
+//! All randomness of a fit: independent streams of one seed.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What random numbers are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stream {
+    Permutations,
+    Initialization,
+    Shuffle,
+    Validation,
+    /// Of one chunk, counted over all steps: chunks are drawn for on any thread in any order.
+    Noise(u64),
+}
+
+/// The generator of one purpose.
+pub(super) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(match stream {
+        Stream::Permutations => 0,
+        Stream::Initialization => 1,
+        Stream::Shuffle => 2,
+        Stream::Validation => 3,
+        Stream::Noise(chunk) => 4 + chunk,
+    });
+    rng
+}
+
+/// Uniform noise of the given width, centred; a width of 0 draws nothing.
+pub(super) fn dither(value: &mut f32, width: f32, rng: &mut ChaCha8Rng) {
+    if width > 0.0 {
+        *value += width * (rng.random::<f32>() - 0.5);
+    }
+}

@@ -30,6 +30,7 @@ pub trait BaseRecord {
 
 /// The standard normal distribution: independent coordinates of mean 0 and variance 1. Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct StandardNormal<const D: usize, E = Libm>(PhantomData<E>);
 

@@ -51,6 +51,7 @@ pub trait Layer {
 /// A pair in C layout, since Rust leaves the layout of tuples open and does reorder them. Longer chains nest, and an
 /// array is a chain of layers of the same type.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Chain<A, B>(pub A, pub B);
 
@@ -118,6 +119,7 @@ where
 ///
 /// A layer that has one direction only keeps the other one: what is missing does not compile.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Turned<L>(pub L);
 

@@ -14,6 +14,7 @@ use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 /// Where the calibration rows have at most `N` distinct scores, all are knots and p-values are exact. Otherwise the
 /// highest scores are all knots, and between the sparser ones below the p-value is rounded up: never too anomalous.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Calibration<const N: usize> {
     /// Knots, ascending; unused ones at the end are `f32::MAX`.
@@ -59,7 +60,7 @@ pub const fn fields(knots: usize) -> [Field; 5] {
         Field::Data { name: "above", format: Format::U32, count: knots, rule: Rule::Descending },
         Field::Data { name: "rows", format: Format::U32, count: 1, rule: Rule::Any },
         Field::Data { name: "threshold", format: Format::F32, count: 1, rule: Rule::Finite },
-        Field::Data { name: "false_alarm_rate", format: Format::F32, count: 1, rule: Rule::Positive },
+        Field::Data { name: "false_alarm_rate", format: Format::F32, count: 1, rule: Rule::Probability },
     ]
 }
 
@@ -92,7 +93,8 @@ impl CalibrationView<'_> {
         let below = self.scores.partition_point(|knot| *knot < score);
         // Rows with a score >= s are among those above the last knot below s.
         let at_least = below.checked_sub(1).and_then(|knot| self.above.get(knot)).map_or(self.rows, |above| *above);
-        at_least.saturating_add(1) as f32 / self.rows.saturating_add(1) as f32
+        // No more than there are, whatever the file says: a p-value is a probability.
+        at_least.min(self.rows).saturating_add(1) as f32 / self.rows.saturating_add(1) as f32
     }
 
     /// Whether a score raises an alarm.

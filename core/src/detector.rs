@@ -31,6 +31,7 @@ impl Assessment {
 
 /// A flow with its calibration of `N` knots: what a model file holds.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Detector<F, const N: usize> {
     /// The density.

@@ -54,6 +54,7 @@ impl core::error::Error for ReadingError {}
 /// The build stops, naming the features, when `L` cannot model how two of them depend on each other, or never
 /// transforms one.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Flow<const D: usize, L, B = StandardNormal<D>, const C: usize = 0> {
     /// The layers.

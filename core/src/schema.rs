@@ -118,6 +118,10 @@ pub enum Rule {
     Permutation,
     /// Of an absolute value up to this.
     Within(u32),
+    /// Above zero and at most 1.
+    Probability,
+    /// A multiplier that is not negative, and a shift of 31 at the most.
+    Requantization,
 }
 
 /// Which outputs of a layer (in the direction data -> base) depend on which of its inputs.
@@ -131,7 +135,7 @@ pub enum Mixing {
     Elementwise,
     /// The order is reversed.
     Reverse,
-    /// Output k is input p[k], with p the first field.
+    /// Output k is input `p[k]`, with p the first field.
     Permutation,
     /// The first `kept` pass through; each other output depends on its own input and on all that are kept.
     Coupling {
@@ -193,7 +197,7 @@ impl Record {
         while let [field, rest @ ..] = fields {
             match field {
                 Field::Data { name, format, count, rule } => {
-                    if !holds(*rule, *format, image, offset, *count) {
+                    if !holds(*rule, image, offset, *count) {
                         return Err(LoadError::Field { name, offset });
                     }
                     offset += format.size() * *count;
@@ -314,42 +318,27 @@ pub(crate) const fn word_at(image: &[u8], offset: usize) -> u32 {
     }
 }
 
-const fn holds(rule: Rule, format: Format, image: &[u8], offset: usize, count: usize) -> bool {
+const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
     let mut previous = 0_u32;
     let mut i = 0;
     while i < count {
         let word = word_at(image, offset + i * 4);
+        let value = f32::from_bits(word);
         let fits = match rule {
-            Rule::Any => return requantizations_hold(format, image, offset, count),
-            Rule::Finite => f32::from_bits(word).is_finite(),
-            Rule::Positive => f32::from_bits(word).is_finite() && f32::from_bits(word) > 0.0,
-            Rule::Ascending => {
-                f32::from_bits(word).is_finite() && (i == 0 || f32::from_bits(word) >= f32::from_bits(previous))
-            }
+            Rule::Any => return true,
+            Rule::Finite => value.is_finite(),
+            Rule::Positive => value.is_finite() && value > 0.0,
+            Rule::Probability => value > 0.0 && value <= 1.0,
+            Rule::Ascending => value.is_finite() && (i == 0 || value >= f32::from_bits(previous)),
             Rule::Descending => i == 0 || word <= previous,
             Rule::Permutation => (word as usize) < count && !occurs(word, image, offset, i),
             Rule::Within(limit) => (word as i32).unsigned_abs() <= limit,
+            Rule::Requantization => word as i16 >= 0 && word >> 16 <= 31,
         };
         if !fits {
             return false;
         }
         previous = word;
-        i += 1;
-    }
-    true
-}
-
-/// A negative multiplier would turn a sign, and a shift of 32 or more has no meaning.
-const fn requantizations_hold(format: Format, image: &[u8], offset: usize, count: usize) -> bool {
-    if !matches!(format, Format::Requantization) {
-        return true;
-    }
-    let mut i = 0;
-    while i < count {
-        let word = word_at(image, offset + i * 4);
-        if (word as i16) < 0 || word >> 16 > 31 {
-            return false;
-        }
         i += 1;
     }
     true

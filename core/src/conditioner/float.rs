@@ -12,6 +12,7 @@ use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
 /// Four rows by four columns of weights, in natural order: `[row][column]`.
 #[derive(Clone, Copy, Debug, PartialEq, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Block(pub [[f32; 4]; 4]);
 
@@ -21,6 +22,7 @@ pub const INPUT_LIMIT: f32 = 1e4;
 
 /// One fully connected layer of IN quads to OUT quads.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Dense<const IN: usize, const OUT: usize> {
     /// Blocks, a row of blocks after the other.
@@ -84,6 +86,7 @@ impl<'a> DenseView<'a> {
 
 /// An unquantized net; widths in quads (see [the module above](crate::conditioner)).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Float<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> {
     /// Inputs to the first hidden layer.

@@ -23,6 +23,7 @@ pub type Quad = [i16; 4];
 
 /// Four rows by four columns of weights, each row in the order [w0, w2, w1, w3].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C, align(4))]
 pub struct Block(pub [[i8; 4]; 4]);
 
@@ -39,6 +40,7 @@ impl Block {
 /// In integers, and without a 64-bit product, so that a Cortex-M0 does it in a few instructions:
 /// `((acc · multiplier) >> 16)`, rounded shift by `shift`, clamped to an int16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Requantization {
     /// Between 2^14 and 2^15 - 1, so that 15 bits of the factor count; or 0.
@@ -84,6 +86,7 @@ impl Requantization {
 
 /// One fully connected layer of IN quads to OUT quads, with a scale of type `S` for each row.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Dense<S, const IN: usize, const OUT: usize> {
     /// Blocks, a row of blocks after the other.
@@ -170,6 +173,7 @@ impl DenseView<'_, f32> {
 
 /// A quantized net; widths in quads (see [the module above](crate::conditioner)).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> {
     /// 1 / scale of the input activations; positive.
@@ -187,7 +191,7 @@ pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const O
 pub const fn dense_fields(inputs: usize, outputs: usize, scale: Format) -> [Field; 3] {
     // What the products of a full row leave of an int32.
     let limit = i32::MAX as u32 - 4 * 128 * 32767 * if inputs < WIDEST { inputs } else { WIDEST } as u32;
-    let rule = if matches!(scale, Format::F32) { Rule::Positive } else { Rule::Any };
+    let rule = if matches!(scale, Format::F32) { Rule::Positive } else { Rule::Requantization };
     [
         Field::Data { name: "weights", format: Format::I8, count: 16 * inputs * outputs, rule: Rule::Any },
         Field::Data { name: "bias", format: Format::I32, count: 4 * outputs, rule: Rule::Within(limit) },

@@ -42,6 +42,7 @@ impl<T: Real, N: Evaluate<T>> Evaluate<T> for &N {
 
 /// The shape of a net whose type is not known when this code is compiled, in quads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shape {
     /// Inputs, context included.
     pub inputs: usize,

@@ -26,6 +26,7 @@ use crate::text::Text;
 /// `N` is the conditioner ([`Int8`](crate::Int8), [`Float`](crate::Float)): A + C inputs and, for the b-th transformed
 /// feature, the outputs 2b (shift) and 2b + 1 (the log-scale before the clip).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct AffineCoupling<const A: usize, const B: usize, N, E = Libm> {
     /// 1 / bound of the log-scales; positive.

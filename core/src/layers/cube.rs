@@ -15,6 +15,7 @@ use crate::schema::{Mixing, Parameter, Record, Schema, Value};
 
 /// x_i = z_i³. Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Cube<E = Libm>(PhantomData<E>);
 

@@ -11,6 +11,7 @@ use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Valu
 
 /// z_i = x_(source_i).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Permute<const D: usize> {
     /// Where each coordinate comes from, data -> base: every number from 0 to D - 1 once.

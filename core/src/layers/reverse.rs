@@ -11,6 +11,7 @@ pub const RECORD: Record = Record { mixing: Mixing::Reverse, ..Record::stored("R
 
 /// z_i = x_(D-1-i). Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Reverse;
 

@@ -11,6 +11,7 @@ use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Valu
 
 /// Shifts and scales every feature by constants.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
 pub struct Standardize<const D: usize> {
     /// Subtracted, in the units of the feature.

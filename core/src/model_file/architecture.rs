@@ -1,0 +1,127 @@
+//! A model's type as data: its description and fingerprint, its size and cost, and the check of a file against it.
+
+use super::{LoadError, PREFIX, Prefix, check_start, checksum};
+use crate::interaction;
+use crate::schema::{Record, Schema};
+use crate::text::Text;
+
+/// Bytes that a score keeps on the stack beside the reading and the layers' scratch: saved registers, spilled values and
+/// the elementary functions. Measured on an emulated Cortex-M4F and rounded up; the tests on the emulated device hold
+/// the peak of the painted stack to [`Architecture::ram`].
+pub const CALL_OVERHEAD: usize = 384;
+
+/// All that a model's type says, as data.
+#[derive(Debug)]
+pub struct Architecture {
+    /// D.
+    pub features: usize,
+    /// C.
+    pub context: usize,
+    /// The layers, data -> base.
+    pub layers: &'static Schema,
+    /// The base.
+    pub base: &'static Record,
+    /// The calibration.
+    pub calibration: &'static Record,
+}
+
+impl Architecture {
+    /// Writes the canonical description, a term that RON reads. Whatever changes a score's bits, or the meaning of the
+    /// body's bytes, is in it.
+    pub const fn describe(&self, text: &mut Text<'_>) {
+        text.word("(features:");
+        text.number(self.features as u64);
+        text.word(",context:");
+        text.number(self.context as u64);
+        text.word(",layers:");
+        self.layers.describe(text);
+        text.word(",base:");
+        self.base.describe(text);
+        text.word(",calibration:");
+        self.calibration.describe(text);
+        text.word(",arithmetic:F32SeparateMultiplyAdd)");
+    }
+
+    /// The hash of the description: 64-bit FNV-1a.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        let mut text = Text::new(&mut []);
+        self.describe(&mut text);
+        text.hash()
+    }
+
+    /// Bytes of stack that one score takes: the reading's copies, the layers' scratch and [`CALL_OVERHEAD`].
+    #[must_use]
+    pub const fn ram(&self) -> usize {
+        2 * size_of::<f32>() * self.features + self.layers.scratch() + CALL_OVERHEAD
+    }
+
+    /// Bytes of the body.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.layers.size() + self.base.size() + self.calibration.size()
+    }
+
+    /// The body of `file`, with everything checked: the prefix, the checksum, the fingerprint, the rules of all stored
+    /// values, and the interaction of all features. `CAPACITY` is the number of features or more.
+    ///
+    /// # Errors
+    /// [`LoadError`], for the first thing that does not fit.
+    pub const fn check<'a, const CAPACITY: usize>(&self, file: &'a [u8]) -> Result<&'a [u8], LoadError> {
+        let Some((prefix, rest)) = Prefix::split_from(file) else {
+            return Err(LoadError::TooShort { expected: PREFIX, found: file.len() });
+        };
+        self.check_parts::<CAPACITY>(&prefix, rest)
+    }
+
+    /// As [`Architecture::check`], on the prefix and what follows it.
+    pub(crate) const fn check_parts<'a, const CAPACITY: usize>(
+        &self,
+        prefix: &Prefix,
+        rest: &'a [u8],
+    ) -> Result<&'a [u8], LoadError> {
+        if let Err(error) = check_start(prefix) {
+            return Err(error);
+        }
+        let (expected, found) = (u32::from_le_bytes(prefix.length) as usize, PREFIX + rest.len());
+        if expected != found {
+            return Err(LoadError::Length { expected, found });
+        }
+        let (expected, found) = (self.fingerprint(), u64::from_le_bytes(prefix.fingerprint));
+        if expected != found {
+            return Err(LoadError::Fingerprint { expected, found });
+        }
+        let body_length = u32::from_le_bytes(prefix.body_length) as usize;
+        let body = match rest.split_at_checked(body_length) {
+            Some((body, _)) if body_length == self.size() => body,
+            _ => return Err(LoadError::BodyLength { expected: self.size(), found: body_length }),
+        };
+        let (expected, found) = (u32::from_le_bytes(prefix.crc), checksum(prefix, rest));
+        if expected != found {
+            return Err(LoadError::Crc { expected, found });
+        }
+        match self.check_body::<CAPACITY>(body) {
+            Ok(()) => Ok(body),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks the rules of all stored values and the interaction of all features.
+    ///
+    /// # Errors
+    /// [`LoadError::Field`], [`LoadError::NeverTransformed`], [`LoadError::NeverInteract`].
+    pub const fn check_body<const CAPACITY: usize>(&self, body: &[u8]) -> Result<(), LoadError> {
+        let offset = match self.layers.check(body, 0) {
+            Ok(offset) => offset,
+            Err(error) => return Err(error),
+        };
+        let offset = match self.base.check(body, offset) {
+            Ok(offset) => offset,
+            Err(error) => return Err(error),
+        };
+        match self.calibration.check(body, offset) {
+            Ok(_) => interaction::check::<CAPACITY>(self.features, self.layers, Some(body)),
+            Err(error) => Err(error),
+        }
+    }
+}

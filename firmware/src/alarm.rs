@@ -1,50 +1,44 @@
-//! The alarm: what changes from one verdict to the next.
+//! The alarm: what the last reading said, and when that changes.
 
-/// The alarm's state, driven by the verdict on each reading.
+use serde::{Deserialize, Serialize};
+
+/// What the last reading said.
 ///
-/// It is raised by the first anomalous reading and cleared by the first normal one: each edge is worth a log line, the
-/// state in between is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Alarm {
-    active: bool,
-}
-
-/// A change of the alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A reading without a verdict is a state of its own: it neither raises an alarm nor ends one, and a sensor that has
+/// failed never looks "normal".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Edge {
-    /// This reading is anomalous and the one before was not.
-    Raised,
-    /// This reading is normal and the one before was not.
-    Cleared,
+pub enum Alarm {
+    /// It was normal; or there was none yet.
+    #[default]
+    Normal,
+    /// It was anomalous.
+    Anomalous,
+    /// It was refused: a failed sensor, for one.
+    Fault,
 }
 
 impl Alarm {
-    /// Takes the verdict on one reading and tells what changed, if anything did.
-    pub fn update(&mut self, anomalous: bool) -> Option<Edge> {
-        let before = core::mem::replace(&mut self.active, anomalous);
-        match (before, anomalous) {
-            (false, true) => Some(Edge::Raised),
-            (true, false) => Some(Edge::Cleared),
-            _ => None,
-        }
-    }
-
-    /// Whether the last reading was anomalous.
-    pub fn active(&self) -> bool {
-        self.active
+    /// Takes what a reading said, and returns whether that is a change: a change is worth a log line, the state in
+    /// between is not.
+    pub fn update(&mut self, now: Self) -> bool {
+        core::mem::replace(self, now) != now
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Alarm::{self, Anomalous, Fault, Normal};
 
     #[test]
-    fn only_changes_are_edges() {
-        let mut alarm = Alarm::default();
-        let edges = [false, true, true, false, false, true].map(|verdict| alarm.update(verdict));
-        assert_eq!(edges, [None, Some(Edge::Raised), None, Some(Edge::Cleared), None, Some(Edge::Raised)]);
-        assert!(alarm.active());
+    fn every_change_is_an_edge_and_nothing_else_is() {
+        for before in [Normal, Anomalous, Fault] {
+            for now in [Normal, Anomalous, Fault] {
+                let mut alarm = before;
+                assert_eq!(alarm.update(now), before != now, "{before:?} to {now:?}");
+                assert_eq!(alarm, now);
+            }
+        }
+        assert_eq!(Alarm::default(), Normal);
     }
 }

@@ -5,7 +5,7 @@ use flowlet::Assessment;
 use crate::frame;
 use crate::logging::{info, warning};
 use crate::message::{Refusal, Request, Response, Statistics, Values};
-use crate::{Alarm, Edge, Malformed, Receiver, Scorer};
+use crate::{Alarm, Malformed, Receiver, Scorer};
 
 /// Assesses the readings of a byte stream with a scorer of `D` features.
 ///
@@ -14,7 +14,6 @@ use crate::{Alarm, Edge, Malformed, Receiver, Scorer};
 pub struct Application<S, const D: usize, const N: usize> {
     scorer: S,
     receiver: Receiver<N>,
-    alarm: Alarm,
     statistics: Statistics,
 }
 
@@ -31,7 +30,7 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
     /// An application that has seen no reading yet.
     pub fn new(scorer: S) -> Self {
         const { assert!(N >= frame::max_request(D), "N is too small: take frame::max_request(D)") };
-        Self { scorer, receiver: Receiver::new(), alarm: Alarm::default(), statistics: Statistics::default() }
+        Self { scorer, receiver: Receiver::new(), statistics: Statistics::default() }
     }
 
     /// Takes one received byte; at the end of a frame there is something to do.
@@ -66,21 +65,20 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
             Ok(Assessment { log_prob, p_value, alarm }) => {
                 self.statistics.readings = self.statistics.readings.wrapping_add(1);
                 self.statistics.alarms = self.statistics.alarms.wrapping_add(alarm.into());
-                match self.alarm.update(alarm) {
-                    Some(Edge::Raised) => {
-                        warning!("reading {}: alarm, p = {}, log-density {}", sequence, p_value, log_prob);
-                    }
-                    Some(Edge::Cleared) => {
-                        info!("reading {}: normal again, p = {}, log-density {}", sequence, p_value, log_prob);
-                    }
-                    None => {}
+                let changed = self.statistics.last.update(if alarm { Alarm::Anomalous } else { Alarm::Normal });
+                if changed && alarm {
+                    warning!("reading {}: alarm, p = {}, log-density {}", sequence, p_value, log_prob);
+                } else if changed {
+                    info!("reading {}: normal again, p = {}, log-density {}", sequence, p_value, log_prob);
                 }
                 Response::Assessment { sequence, log_prob, p_value, alarm }
             }
             Err(error) => {
                 self.statistics.refused = self.statistics.refused.wrapping_add(1);
                 let reason = Refusal::from(error);
-                warning!("reading {}: refused, {}", sequence, reason);
+                if self.statistics.last.update(Alarm::Fault) {
+                    warning!("reading {}: refused, {}", sequence, reason);
+                }
                 Response::Refused { sequence, reason }
             }
         }

@@ -12,7 +12,7 @@
 //!
 //! | feature | effect |
 //! |---|---|
-//! | `defmt` | alarms, refusals and malformed frames are logged, and the public types implement `defmt::Format` |
+//! | `defmt` | changes of the alarm and malformed frames are logged, and the public types implement `defmt::Format` |
 #![no_std]
 
 mod logging;
@@ -26,7 +26,7 @@ pub mod model;
 mod receiver;
 mod scorer;
 
-pub use alarm::{Alarm, Edge};
+pub use alarm::Alarm;
 pub use application::{Action, Application};
 pub use inbox::Inbox;
 pub use receiver::{Malformed, Receiver};

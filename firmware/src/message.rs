@@ -8,7 +8,7 @@ use flowlet::ReadingError;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Malformed, Measured};
+use crate::{Alarm, Malformed, Measured};
 
 /// Host to device. `V` is a sequence of f32: [`Values`] on the device, and a slice on the host, which need not know the
 /// number of features when it is compiled.
@@ -118,6 +118,8 @@ pub struct Statistics {
     pub alarms: u32,
     /// Readings refused: sensor faults and wrong lengths.
     pub refused: u32,
+    /// What the last reading said.
+    pub last: Alarm,
     /// Frames that could not be read, by kind.
     pub malformed: MalformedCounts,
     /// Bytes received while the queue was full, and lost.

@@ -10,7 +10,7 @@ use flowlet::{Assessment, ReadingError};
 
 use crate::frame::{self, MAX_RESPONSE};
 use crate::message::{MalformedCounts, Refusal, Request, Response, Statistics};
-use crate::{Action, Application, Malformed, Measured, Receiver, Ticks};
+use crate::{Action, Alarm, Application, Malformed, Measured, Receiver, Ticks};
 
 const D: usize = 3;
 const N: usize = frame::max_request(D);
@@ -59,7 +59,7 @@ fn readings_are_answered_and_counted() {
         Action::Reply(Response::Assessment { sequence, log_prob: sum, p_value: 1.0 / sum, alarm })
     };
     assert_eq!(actions, [assessed(7, 6.0, false), assessed(8, 15.0, true), Action::Stop]);
-    let expected = Statistics { readings: 2, alarms: 1, ..Statistics::default() };
+    let expected = Statistics { readings: 2, alarms: 1, last: Alarm::Anomalous, ..Statistics::default() };
     assert_eq!(feed(&mut device, &encode(&Request::Statistics)), [Action::Reply(Response::Statistics(expected))]);
 }
 
@@ -74,6 +74,28 @@ fn a_sensor_fault_is_refused_and_never_normal() {
         assert_eq!(feed(&mut device, &reading(1, &values)), [Action::Reply(Response::Refused { sequence: 1, reason })]);
     }
     assert_eq!((device.statistics().refused, device.statistics().readings), (3, 0));
+}
+
+#[test]
+fn a_fault_replaces_what_the_reading_before_it_said() {
+    let mut device = device();
+    let (normal, anomalous, faulty) = ([1.0; D], [9.0; D], [f32::NAN; D]);
+    for (values, last) in [
+        (&normal[..], Alarm::Normal),
+        (&faulty, Alarm::Fault),
+        (&faulty, Alarm::Fault),
+        (&normal, Alarm::Normal),
+        (&anomalous, Alarm::Anomalous),
+        (&faulty, Alarm::Fault),
+        (&anomalous, Alarm::Anomalous),
+        (&normal[1..], Alarm::Fault),
+    ] {
+        feed(&mut device, &reading(1, values));
+        assert_eq!(device.statistics().last, last, "after {values:?}");
+    }
+    // A frame that cannot be read says nothing about the sensors.
+    feed(&mut device, &[1, 1, 0]);
+    assert_eq!(device.statistics().last, Alarm::Fault);
 }
 
 #[test]
@@ -200,6 +222,7 @@ fn the_largest_messages_fit() {
         readings: all,
         alarms: all,
         refused: all,
+        last: Alarm::Fault,
         malformed: MalformedCounts { too_long: all, cobs: all, crc: all, content: all },
         lost_bytes: all,
         measured: Measured { stack: Some(all), ticks: Some(Ticks { calls: all, total: u64::MAX, max: all }) },
@@ -241,6 +264,8 @@ fn the_wire_format_is_pinned() {
         response(Response::Statistics(Statistics {
             readings: 1000,
             alarms: 2,
+            refused: 3,
+            last: Alarm::Fault,
             measured: Measured { stack: Some(480), ticks: None },
             ..Statistics::default()
         })),

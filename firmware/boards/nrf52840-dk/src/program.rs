@@ -13,7 +13,7 @@ use crate::uart::{self, Uart};
 #[entry]
 fn main() -> ! {
     let peripherals = defmt::unwrap!(Peripherals::take(), "nothing else takes the peripherals");
-    let mut uart = Uart::start(peripherals.UARTE0, &peripherals.CLOCK);
+    let mut uart = Uart::start(peripherals.UARTE0, peripherals.TIMER0, &peripherals.PPI, &peripherals.CLOCK);
     let mut application =
         Application::<_, D, { frame::max_request(D) }>::new(|reading: &[f32; D]| MODEL.assess(reading, &[]));
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);

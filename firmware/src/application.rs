@@ -2,10 +2,10 @@
 
 use flowlet::Assessment;
 
-use crate::frame;
+use crate::frame::{self, MAX_RESPONSE};
 use crate::logging::{info, warning};
 use crate::message::{Refusal, Request, Response, Statistics, Values};
-use crate::{Alarm, Malformed, Receiver, Scorer};
+use crate::{Alarm, Inbox, Malformed, Receiver, Scorer};
 
 /// Assesses the readings of a byte stream with a scorer of `D` features.
 ///
@@ -17,7 +17,7 @@ pub struct Application<S, const D: usize, const N: usize> {
     statistics: Statistics,
 }
 
-/// What the board is to do.
+/// What is to be done about a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// Send this to the host.
@@ -31,6 +31,27 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
     pub fn new(scorer: S) -> Self {
         const { assert!(N >= frame::max_request(D), "N is too small: take frame::max_request(D)") };
         Self { scorer, receiver: Receiver::new(), statistics: Statistics::default() }
+    }
+
+    /// Answers what arrives in the inbox until the host says [`Request::Stop`].
+    ///
+    /// `sleep` waits for an interrupt, as in [`Inbox::wait`]; `send` takes a frame that is to go out.
+    pub fn serve<const Q: usize>(&mut self, inbox: &Inbox<Q>, sleep: impl Fn(), mut send: impl FnMut(&[u8])) {
+        loop {
+            let byte = inbox.wait(&sleep);
+            self.note_lost_bytes(inbox.lost());
+            match self.push(byte) {
+                Some(Action::Reply(response)) => match frame::encode::<_, MAX_RESPONSE>(&response) {
+                    Ok(frame) => send(&frame),
+                    // The host hears nothing, and asks again or not: the device goes on.
+                    Err(_too_long) => {
+                        warning!("an answer is dropped: {}", _too_long);
+                    }
+                },
+                Some(Action::Stop) => return,
+                None => {}
+            }
+        }
     }
 
     /// Takes one received byte; at the end of a frame there is something to do.

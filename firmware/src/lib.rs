@@ -4,8 +4,8 @@
 //! interrupt -> Inbox -> Receiver -> Request -> Scorer -> Assessment -> Alarm -> Response -> frame
 //! ```
 //!
-//! [`Application`] is the whole of it and knows no hardware: a board pushes the bytes that its UART received and
-//! sends the frames that come back. So it runs and is tested on the host, and the host side of the link (the demo, the
+//! [`Application`] is the whole of it and knows no hardware: a board's interrupt puts the bytes that its UART received
+//! into the [`Inbox`], and [`Application::serve`] hands the board frames to send. So it runs and is tested on the host, and the host side of the link (the demo, the
 //! tests) uses the same [`frame`] and [`message`] code. `WIRE.md` beside this crate describes the bytes.
 //!
 //! Nothing here allocates, blocks or panics, whatever bytes arrive.

@@ -10,7 +10,7 @@ use flowlet::{Assessment, ReadingError};
 
 use crate::frame::{self, MAX_RESPONSE};
 use crate::message::{MalformedCounts, Refusal, Request, Response, Statistics};
-use crate::{Action, Alarm, Application, Malformed, Measured, Receiver, Ticks};
+use crate::{Action, Alarm, Application, Inbox, Malformed, Measured, Receiver, Ticks};
 
 const D: usize = 3;
 const N: usize = frame::max_request(D);
@@ -176,6 +176,36 @@ fn malformed_frames_are_told_apart() {
     let expected = MalformedCounts { too_long: 1, cobs: 1, crc: 2, content: 4 };
     assert_eq!(device.statistics().malformed, expected);
     assert_eq!(feed(&mut device, &checked(&[2])), [Action::Stop]);
+}
+
+#[test]
+fn an_inbox_is_served_in_order_until_the_host_says_stop() {
+    let inbox = Inbox::<128>::new();
+    let (good, after) = (reading(1, &[1.0, 2.0, 3.0]), reading(2, &[1.0; D]));
+    let stream = [&[7, 0][..], &good, &encode(&Request::Statistics), &encode(&Request::Stop), &after].concat();
+    assert!(stream.len() <= 128);
+    stream.iter().for_each(|&byte| inbox.push(byte));
+    inbox.note_overrun();
+
+    let mut device = device();
+    let mut sent = Vec::new();
+    let never = || panic!("there are bytes until the end");
+    device.serve(&inbox, never, |frame| {
+        let (delimiter, frame) = frame.split_last().expect("not empty");
+        assert_eq!(*delimiter, frame::DELIMITER);
+        sent.push(frame::decode::<Response>(&mut frame.to_vec()).expect("a response"));
+    });
+    let expected = Statistics { readings: 1, lost_bytes: 1, ..device.statistics() };
+    assert_eq!(
+        sent,
+        [
+            Response::Malformed(Malformed::Cobs),
+            Response::Assessment { sequence: 1, log_prob: 6.0, p_value: 1.0 / 6.0, alarm: false },
+            Response::Statistics(expected),
+        ]
+    );
+    // What follows is left for whoever serves next: a board may ignore that it was told to stop.
+    assert_eq!([(); 3].map(|()| inbox.wait(never)), after[..3]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use cortex_m::asm::wfi;
 use flowlet::{Assessment, ReadingError};
 use flowlet_firmware::model::{D, FEATURES};
-use flowlet_firmware::{Action, Application, Measured, Scorer, Ticks, frame};
+use flowlet_firmware::{Application, Measured, Scorer, Ticks, frame};
 
 use crate::clock::Stopwatch;
 use crate::{end, stack, uart};
@@ -45,19 +45,7 @@ pub fn run(score: impl FnMut(&[f32; D]) -> Result<Assessment, ReadingError>) -> 
     let scorer = Gauged { score, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
     let mut application = Application::<_, D, { frame::max_request(D) }>::new(scorer);
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);
-    loop {
-        let byte = uart::INBOX.wait(wfi);
-        application.note_lost_bytes(uart::INBOX.lost());
-        match application.push(byte) {
-            Some(Action::Reply(response)) => match frame::encode::<_, { frame::MAX_RESPONSE }>(&response) {
-                Ok(frame) => transmitter.send(&frame),
-                Err(error) => defmt::error!("{}", error),
-            },
-            Some(Action::Stop) => {
-                defmt::info!("stopped by the host: {}", application.statistics());
-                end::exit(0)
-            }
-            None => {}
-        }
-    }
+    application.serve(&uart::INBOX, wfi, |frame| transmitter.send(frame));
+    defmt::info!("stopped by the host: {}", application.statistics());
+    end::exit(0)
 }

@@ -1,4 +1,4 @@
-//! Puts the memory map where the linker finds it, and links for the board when that is what is built for.
+//! Of every board: puts its memory map where the linker finds it, and links for it when that is what is built for.
 
 use std::{env, fs, path::Path};
 

@@ -68,7 +68,7 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
         })
     }
 
-    /// Notes how many received bytes the board has lost since it started because its queue was full.
+    /// Notes how many received bytes the board has lost since it started.
     pub fn note_lost_bytes(&mut self, since_start: u32) {
         if self.statistics.lost_bytes != since_start {
             warning!("{} received bytes lost: the host sends faster than readings are assessed", since_start);

@@ -122,7 +122,7 @@ pub struct Statistics {
     pub last: Alarm,
     /// Frames that could not be read, by kind.
     pub malformed: MalformedCounts,
-    /// Bytes received while the queue was full, and lost.
+    /// Bytes received and lost: the queue was full, or the interrupt came too late.
     pub lost_bytes: u32,
     /// What the board measured while scoring.
     pub measured: Measured,

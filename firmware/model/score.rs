@@ -15,7 +15,10 @@ fn judge(reading: &[f32; rig::D]) -> &'static str {
 fn main() {
     let usual = [35.582, 41.234, 38.426, 30.566, 0.541, 46.424, 2.126, 67.918];
     let readings = [("usual", usual), ("hot", usual.map(|x| 2.0 * x)), ("broken", usual.map(|_| f32::NAN))];
-    println!("{:?} in {} bytes of flash and at most {} of stack", rig::FEATURES, rig::Model::FLASH, rig::Model::RAM);
+    let features: Vec<_> =
+        rig::FEATURES.iter().zip(rig::UNITS).map(|(name, unit)| format!("{name} [{unit}]")).collect();
+    println!("{}", features.join(", "));
+    println!("{} bytes of flash and at most {} of stack", rig::Model::FLASH, rig::Model::RAM);
     for (name, reading) in readings {
         println!("{name}: {}, {:?}", judge(&reading), rig::MODEL.assess(&reading, &[]));
     }

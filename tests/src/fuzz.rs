@@ -8,9 +8,10 @@ use flowlet_firmware::message::{Request, Response, Values};
 use flowlet_firmware::{Malformed, Receiver, frame};
 use flowlet_trainer::data::{Readings, Roles, Table, notes, quantization_steps};
 use flowlet_trainer::model::{Architecture, Metadata, Model};
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-use crate::models::{Aligned, with_checksum};
+use crate::models::{Aligned, Style, body, host_model, with_checksum};
 
 /// Both nets, a permutation that is data, and a singularity.
 type Typed = Detector<
@@ -38,9 +39,9 @@ pub fn model(bytes: &[u8]) {
     let _ = model_file::length(bytes);
     host(bytes);
     // As the body of a file that is whole, so that the checks of the values are reached.
-    let mut body = bytes.to_vec();
-    body.resize(size_of::<Typed>().max(bytes.len()), 0);
-    let file = Aligned::new(&sealed(&body, size_of::<Typed>(), Typed::ARCHITECTURE.fingerprint()));
+    let mut rest = bytes.to_vec();
+    rest.resize(size_of::<Typed>().max(bytes.len()), 0);
+    let file = Aligned::new(&sealed(&rest, size_of::<Typed>(), Typed::ARCHITECTURE.fingerprint()));
     let (in_place, copied) = (Typed::from_flash(file.bytes()), Typed::from_postcard(file.bytes()));
     assert_eq!(in_place.is_ok(), copied.is_ok());
     if let Ok(model) = in_place {
@@ -57,6 +58,27 @@ pub fn model(bytes: &[u8]) {
             host(&sealed(rest, border, fingerprint_in(metadata).unwrap_or_default()));
         }
     }
+}
+
+/// Bodies, whole files, and bodies and metadata with the border between them in front: all of them accepted.
+///
+/// # Panics
+/// If they are not.
+#[must_use]
+pub fn model_seeds() -> Vec<Vec<u8>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut seeds = Vec::new();
+    for style in [Style::Fitted, Style::Initial, Style::Hostile] {
+        let body = std::iter::repeat_with(|| body(&Typed::ARCHITECTURE, style, &mut rng))
+            .find(|body| Typed::ARCHITECTURE.check_body::<3>(body).is_ok())
+            .expect("an acceptable body");
+        let file = Aligned::new(&host_model(&Typed::ARCHITECTURE, &body).to_bytes());
+        Typed::from_flash(file.bytes()).expect("a good file");
+        Model::from_bytes(file.bytes()).expect("a good file");
+        seeds.push([&file.bytes()[24..26], &file.bytes()[PREFIX..]].concat());
+        seeds.extend([file.bytes().to_vec(), body]);
+    }
+    seeds
 }
 
 /// A file with this body and what follows it, its prefix in order.

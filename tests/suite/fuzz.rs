@@ -8,7 +8,7 @@ use std::path::Path;
 
 use flowlet_firmware::frame;
 use flowlet_firmware::message::Request;
-use flowlet_tests::{fuzz, vectors};
+use flowlet_tests::fuzz;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -33,17 +33,9 @@ fn run(name: &str, target: fn(&[u8]), mut seeds: Vec<Vec<u8>>, rounds: u32) {
     }
 }
 
-/// Golden files, and the same as body and metadata with the border in front.
-fn models() -> Vec<Vec<u8>> {
-    let files = ["line", "quantized", "unquantized", "conditioned"]
-        .map(|name| fs::read(vectors::directory().join(name).with_extension("flow")).expect("a committed file"));
-    let parts = files.iter().map(|file| [&file[24..26], &file[32..]].concat());
-    parts.chain(files.iter().map(|file| file[32..].to_vec())).chain(files.iter().cloned()).collect()
-}
-
 #[test]
 fn model_loaders_return() {
-    run("model", fuzz::model, models(), 6000);
+    run("model", fuzz::model, fuzz::model_seeds(), 6000);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub struct Build {
 /// # Errors
 /// If cargo fails: its messages have gone to the standard error by then.
 pub fn build(build: &Build) -> Result<Image> {
+    // Firmware with another model goes to the same place: it is read before the next is built.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     install_target()?;
     let mut command = Command::new(cargo());
     command.current_dir(workspace());

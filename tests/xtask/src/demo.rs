@@ -195,6 +195,8 @@ fn report(
         fs::write(json, to_json(&figures)).with_context(|| format!("cannot write {}", json.display()))?;
     }
     ensure!(figures.differing_bits == 0, "the device differs from the host in {differing_bits} bits");
+    let ram = model.core().ram();
+    ensure!(stack_bytes <= ram as u64, "a score took {stack_bytes} bytes of stack, more than the model's RAM of {ram}");
     Ok(())
 }
 

@@ -239,6 +239,8 @@ fn unsound_values_are_refused_whatever_the_checksum_says() {
         ("above", CALIBRATION + 16, CALIBRATION + 16 + 12, &u32::MAX.to_le_bytes()),
         ("threshold", END - 8, END - 8, &f32::NAN.to_le_bytes()),
         ("false_alarm_rate", END - 4, END - 4, &0_f32.to_le_bytes()),
+        ("false_alarm_rate", END - 4, END - 4, &1.5_f32.to_le_bytes()),
+        ("false_alarm_rate", END - 4, END - 4, &f32::NAN.to_le_bytes()),
     ];
     for &(name, offset, at, bytes) in faults {
         let file = patched(PREFIX + at, bytes);

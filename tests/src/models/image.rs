@@ -143,7 +143,11 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
         (_, "false_alarm_rate") => 0.01,
         _ => rng.random_range(0.0..5.0),
     };
-    if rule == Rule::Positive { value } else { sign * value }
+    match rule {
+        Rule::Positive => value,
+        Rule::Probability => value.min(1.0),
+        _ => sign * value,
+    }
 }
 
 fn weight(element: Element<'_>, rng: &mut impl Rng) -> i8 {

@@ -79,19 +79,6 @@ impl Calibrated {
         knots.reverse();
         Ok(Self { knots, rows, threshold, false_alarm_rate })
     }
-
-    /// The p-value of a score: exact if all distinct scores are knots or the score is among the highest, else the
-    /// lowest that is certainly not too low.
-    pub fn p_value(&self, score: f32) -> f32 {
-        let below = self.knots.partition_point(|&(knot, _)| knot < score);
-        let at_least = if below == 0 { self.rows } else { self.knots[below - 1].1 };
-        p_value(at_least, self.rows)
-    }
-
-    /// Whether a reading of this score raises the alarm: its p-value is at most the false-alarm rate.
-    pub fn is_alarm(&self, score: f32) -> bool {
-        score > self.threshold
-    }
 }
 
 /// The p-value of a score that `at_least` of `rows` held-back rows reach.
@@ -152,7 +139,30 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    use flowlet::calibration::CalibrationView;
+
     use super::*;
+
+    /// As the device reads it: padded to the knots that every model has.
+    struct Device {
+        scores: [f32; KNOTS],
+        above: [u32; KNOTS],
+        calibrated: Calibrated,
+    }
+
+    impl Device {
+        fn new(scores: &[f32], rate: f32) -> Self {
+            let calibrated = Calibrated::new(scores, rate).unwrap();
+            let knot = |index: usize| calibrated.knots.get(index).copied().unwrap_or((f32::MAX, 0));
+            let (scores, above) = (std::array::from_fn(|i| knot(i).0), std::array::from_fn(|i| knot(i).1));
+            Self { scores, above, calibrated }
+        }
+
+        fn view(&self) -> CalibrationView<'_> {
+            let Calibrated { rows, threshold, false_alarm_rate, .. } = self.calibrated;
+            CalibrationView { scores: &self.scores, above: &self.above, rows, threshold, false_alarm_rate }
+        }
+    }
 
     fn by_definition(scores: &[f32], score: f32) -> f32 {
         p_value(scores.iter().filter(|&&other| other >= score).count() as u32, scores.len() as u32)
@@ -176,9 +186,9 @@ mod tests {
     fn p_values_are_exact_where_all_scores_are_knots() {
         for (rows, digits) in [(1, 1e3), (2, 1e3), (100, 1e6), (128, 1e6), (5000, 2.0)] {
             let scores = random(rows, rows as u64, digits);
-            let calibrated = Calibrated::new(&scores, 0.5).unwrap();
+            let device = Device::new(&scores, 0.5);
             for score in queries(&scores) {
-                assert_eq!(calibrated.p_value(score), by_definition(&scores, score), "{rows} rows, score {score}");
+                assert_eq!(device.view().p_value(score), by_definition(&scores, score), "{rows} rows, score {score}");
             }
         }
     }
@@ -187,13 +197,14 @@ mod tests {
     fn thinned_p_values_are_never_too_low_and_exact_at_the_top() {
         for rows in [129, 1000, 20_000] {
             let scores = random(rows, 3, 1e6);
-            let calibrated = Calibrated::new(&scores, 0.01).unwrap();
-            assert!(calibrated.knots.len() <= KNOTS && calibrated.knots.len() > 120, "{}", calibrated.knots.len());
+            let device = Device::new(&scores, 0.01);
+            let knots = device.calibrated.knots.len();
+            assert!(knots <= KNOTS && knots > 120, "{knots}");
             let mut sorted = scores.clone();
             sorted.sort_by(f32::total_cmp);
             let lowest_exact = sorted[rows - EXACT];
             for score in queries(&scores[..rows.min(2000)]) {
-                let (found, exact) = (calibrated.p_value(score), by_definition(&scores, score));
+                let (found, exact) = (device.view().p_value(score), by_definition(&scores, score));
                 assert!(found >= exact, "{rows} rows, score {score}: {found} < {exact}");
                 assert!(found <= exact * 1.2, "{rows} rows, score {score}: {found} far above {exact}");
                 if score > lowest_exact {
@@ -209,11 +220,12 @@ mod tests {
             [(99, 1e6, 0.01), (1000, 1e6, 0.01), (1000, 4.0, 0.05), (30_000, 1e6, 0.3), (30_000, 1e6, 0.003)]
         {
             let scores = random(rows, 11, digits);
-            let calibrated = Calibrated::new(&scores, rate).unwrap();
+            let device = Device::new(&scores, rate);
+            let calibrated = &device.calibrated;
             assert!(calibrated.knots.iter().any(|&(knot, _)| knot == calibrated.threshold));
             for score in queries(&scores[..rows.min(2000)]).into_iter().chain(queries(&[calibrated.threshold])) {
-                let verdict = calibrated.is_alarm(score);
-                assert_eq!(verdict, calibrated.p_value(score) <= rate, "{rows} rows at {rate}, score {score}");
+                let verdict = device.view().alarm(score);
+                assert_eq!(verdict, device.view().p_value(score) <= rate, "{rows} rows at {rate}, score {score}");
                 assert_eq!(verdict, by_definition(&scores, score) <= rate, "{rows} rows at {rate}, score {score}");
             }
         }
@@ -231,9 +243,9 @@ mod tests {
 
     #[test]
     fn fresh_rows_keep_to_the_rate() {
-        let calibrated = Calibrated::new(&random(2000, 1, 1e6), 0.05).unwrap();
+        let device = Device::new(&random(2000, 1, 1e6), 0.05);
         let fresh = random(50_000, 2, 1e6);
-        let alarms = fresh.iter().filter(|&&score| calibrated.is_alarm(score)).count() as f64 / 50_000.0;
+        let alarms = fresh.iter().filter(|&&score| device.view().alarm(score)).count() as f64 / 50_000.0;
         assert!((0.03..0.07).contains(&alarms), "{alarms}");
     }
 

@@ -23,6 +23,8 @@ pub struct Fitted {
     pub twin: Model,
     /// How the training went.
     pub summary: Summary,
+    /// Log-densities of the calibration rows under the Gaussian that the training began with, in nats.
+    pub gaussian_log_probs: Vec<f32>,
 }
 
 /// Why readings give no model.
@@ -58,6 +60,19 @@ pub enum FittingError {
         /// The column.
         column: String,
     },
+    /// A feature whose standard deviation 32-bit arithmetic cannot divide by.
+    #[error(
+        "{file}: column `{column}`: its standard deviation of {deviation:.1e} is too {} for 32-bit arithmetic (use another unit, or ignore it with --ignore {column})",
+        if *deviation > 1.0 { "large" } else { "small" }
+    )]
+    Spread {
+        /// The readings' file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its standard deviation.
+        deviation: f64,
+    },
     /// Another reason why training cannot begin.
     #[error(transparent)]
     Training(FitError),
@@ -90,7 +105,7 @@ pub fn fit(
         return Err(FittingError::TooManyFeatures { file: readings.file.clone(), found: features });
     }
     let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
-    let steps = quantization_steps(&readings.values);
+    let steps = quantization_steps(&training);
     let data = TrainingData { training: &training, validation: &selection, quantization_steps: &steps };
     let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
     let metadata = Metadata {
@@ -115,7 +130,13 @@ pub fn fit(
         model: calibrated(&fitted.model, &int8, calibration, false_alarm_rate, &metadata)?,
         twin: calibrated(&fitted.model, &Format::Float, calibration, false_alarm_rate, &metadata)?,
         summary: fitted.summary,
+        gaussian_log_probs: gaussian(&fitted.model).log_probs(calibration),
     })
+}
+
+/// The Gaussian that a flow starts as: its standardization alone.
+fn gaussian(flow: &RealNvp) -> RealNvp {
+    RealNvp { blocks: Vec::new(), ..flow.clone() }
 }
 
 /// The model in a number format, calibrated by its own scores.
@@ -139,7 +160,72 @@ fn named(error: FitError, readings: &Readings) -> FittingError {
     let (file, column) = (readings.file.clone(), |feature: usize| readings.features[feature].clone());
     match error {
         FitError::NoSpread { feature } => FittingError::NoSpread { file, column: column(feature) },
+        FitError::Spread { feature, deviation } => FittingError::Spread { file, column: column(feature), deviation },
         FitError::NotFinite { feature, .. } => FittingError::TooWide { file, column: column(feature) },
         other => FittingError::Training(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::data::{Roles, SplitOptions, Table};
+    use crate::train::Architecture;
+
+    /// Readings on a grid, their parts, and how to fit them in a moment.
+    fn example() -> (Readings, Split, Options) {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let row = |_| format!("{:.1},{:.1}\n", rng.random::<f32>(), rng.random::<f32>());
+        let text = "a,b\n".to_owned() + &(0..400).map(row).collect::<String>();
+        let readings =
+            Readings::for_fitting(&Table::parse("r.csv", text.as_bytes()).unwrap(), &Roles::default()).unwrap();
+        let split = Split::new(&readings, &SplitOptions::default()).unwrap();
+        let architecture = Architecture { couplings: 2, hidden: vec![4], bound: 2.0 };
+        (readings, split, Options { architecture, epochs: 3, ..Options::for_features(2) })
+    }
+
+    fn fitted(readings: &Readings, split: &Split, options: &Options) -> Result<Fitted, FittingError> {
+        let calibration = readings.values.select(&split.calibration);
+        fit(readings, split, &calibration, 0.05, options, &mut (), &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn calibration_rows_have_no_part_in_the_flow() {
+        let (mut readings, split, options) = example();
+        let calibration = readings.values.select(&split.calibration);
+        let model = |readings: &Readings| {
+            let cancel = AtomicBool::new(false);
+            fit(readings, &split, &calibration, 0.05, &options, &mut (), &cancel).unwrap().model.to_bytes()
+        };
+        let before = model(&readings);
+        // No longer on the grid.
+        for (i, &row) in split.calibration.iter().enumerate() {
+            readings.values.values_mut()[2 * row] += 0.001 * i as f32;
+        }
+        assert_eq!(before, model(&readings));
+    }
+
+    #[test]
+    fn spreads_beyond_32_bits_are_told_from_none() {
+        let (readings, split, options) = example();
+        let message = |change: &dyn Fn(usize, f32) -> f32| {
+            let mut readings = readings.clone();
+            for row in 0..400 {
+                let cell = &mut readings.values.values_mut()[2 * row];
+                *cell = change(row, *cell);
+            }
+            fitted(&readings, &split, &options).unwrap_err().to_string()
+        };
+        let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
+        assert_eq!(
+            message(&|row, _| 1e38 * sign(row)),
+            "r.csv: column `a`: its standard deviation of 1.0e38 is too large for 32-bit arithmetic (use another unit, or ignore it with --ignore a)"
+        );
+        assert!(message(&|row, _| 1e-42 * sign(row)).contains("is too small for 32-bit arithmetic (use another unit"));
+        let only_in_calibration = |row: usize, x: f32| if split.calibration.contains(&row) { x } else { 0.5 };
+        assert!(message(&only_in_calibration).contains("is the same in nearly all readings"));
     }
 }

@@ -25,7 +25,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     readings.name_units(&args.unit)?;
     let (split, calibration) = divide(args, &readings)?;
     if !args.quiet {
-        notes(&readings).iter().for_each(|note| eprintln!("note: {note}"));
+        notes(&table, &readings).iter().for_each(|note| eprintln!("note: {note}"));
     }
 
     let cancel = interrupt::flag()?;
@@ -69,8 +69,12 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
         let calibration = readings.values.select(&split.calibration);
         return Ok((split, calibration));
     };
-    let roles = Roles { label: args.label.clone(), ..Roles::default() };
-    let validation = Readings::with_features(&Table::read(path)?, &readings.features, &roles)?;
+    let table = Table::read(path)?;
+    let label = args.label.clone().filter(|label| table.columns().contains(label));
+    if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
+        eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
+    }
+    let validation = Readings::with_features(&table, &readings.features, &Roles { label, ..Roles::default() })?;
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 /// A file to write at the end of a run, whose place was found writable at its beginning.
 ///
 /// The contents go to a temporary file beside it, which then takes its name: whoever reads the file sees the old
-/// contents or the new ones.
+/// contents or the new ones. It exists for as long as that takes, so that a run that is killed leaves none.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
@@ -22,7 +22,7 @@ enum Place {
     Stdout,
     /// Something that cannot be replaced, such as a terminal or a pipe.
     Device,
-    File(NamedTempFile),
+    File,
 }
 
 impl Output {
@@ -44,9 +44,10 @@ impl Output {
         let written = match place {
             Place::Stdout => return to_stdout(|stdout| stdout.write_all(contents)),
             Place::Device => OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(contents)),
-            Place::File(mut file) => {
-                file.write_all(contents).and_then(|()| file.persist(&path).map(drop).map_err(|error| error.error))
-            }
+            Place::File => temporary_file(&path).and_then(|mut file| {
+                file.write_all(contents)?;
+                file.persist(&path).map(drop).map_err(|error| error.error)
+            }),
         };
         written.with_context(|| format!("{}: cannot be written", path.display()))
     }
@@ -62,18 +63,27 @@ impl Place {
             Ok(found) if !found.is_file() => return Ok(Self::Device),
             _ => {}
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder(path);
         if path.file_name().is_none() || !folder.is_dir() {
             bail!("{}: there is no folder {} (create it first)", path.display(), folder.display());
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".flowlet-");
-        // Temporary files are for their owner alone; what takes their name should be as readable as any new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self::File(file))
+        drop(temporary_file(path).with_context(|| format!("{}: cannot be written", path.display()))?);
+        Ok(Self::File)
     }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// An empty file beside `path`, which goes when it is dropped.
+fn temporary_file(path: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".flowlet-");
+    // Temporary files are for their owner alone; what takes their name should be as readable as any new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder(path))
 }
 
 /// Writes to standard output; that its reader has gone, as `head` does, ends the writing and is no error.
@@ -103,6 +113,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         let output = Output::prepare(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a run that is killed now leaves nothing behind");
         output.write(b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         drop(Output::prepare(&path).unwrap());

@@ -7,12 +7,12 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::files::{feature_names, read_model};
+use super::files::{feature_names, read_model_without_context};
 use super::output::to_stdout;
 use crate::cli::SampleArgs;
 
 pub fn run(args: &SampleArgs) -> Result<ExitCode> {
-    let model = read_model(&args.model)?;
+    let model = read_model_without_context(&args.model)?;
     let scorer = model.scorer();
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     to_stdout(|stdout| {

@@ -186,13 +186,31 @@ pub enum DataError {
         /// Over how many readings.
         rows: usize,
     },
+    /// Columns whose values differ by less than 32-bit floats can tell apart.
+    #[error(
+        "{file}: column `{column}` is the same in all {rows} readings that are fitted as 32-bit floats ({value:?}), though the file has `{}` and `{}` (subtract an offset from the column, or ignore it with --ignore {column})",
+        texts[0],
+        texts[1]
+    )]
+    ConstantInF32 {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Two cells that differ.
+        texts: [String; 2],
+        /// What both of them are.
+        value: f32,
+        /// Over how many readings.
+        rows: usize,
+    },
     /// Not enough readings to fit and select.
     #[error(
         "{file}: {found} normal readings are too few: {features} features need at least {needed}{}",
         match calibration {
             0 => " (record more)".to_owned(),
             _ => format!(
-                ", {calibration} of them held back for calibration (record more, or give the held-back readings with --val)"
+                ", {calibration} of them held back for calibration (record more, give the held-back readings with --val, or hold back fewer with a higher --false-alarm-rate)"
             ),
         }
     )]
@@ -223,6 +241,16 @@ pub enum DataError {
         found: usize,
         /// The lowest rate that can be had.
         attainable: f32,
+    },
+    /// A row that does not say which group it belongs to.
+    #[error("{file}:{line}: column `{column}`: the group is empty (fill it in, remove the row, or leave --group out)")]
+    NoGroup {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// The group column.
+        column: String,
     },
     /// Whole groups cannot be held back.
     #[error(

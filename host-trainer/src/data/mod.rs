@@ -4,6 +4,7 @@
 //! which of them train, select and calibrate, and [`quantization_steps`] finds the noise that fitting adds.
 
 mod error;
+mod extremes;
 mod matrix;
 mod noise;
 mod notes;

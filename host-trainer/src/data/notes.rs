@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 use std::fmt::{self, Display};
 
-use super::Readings;
+use super::extremes::Usual;
+use super::{Readings, Table};
 
 /// Something odd about readings that can be fitted all the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +23,36 @@ pub enum Note {
         /// Their correlation.
         correlation: f64,
     },
-    /// A column grows, or falls, from every row to the next.
+    /// A column that never falls from a row to the next, or never grows.
     Counter {
         /// The column.
         column: String,
         /// Whether it grows.
         grows: bool,
+    },
+    /// A few values lie so far from all others that they hide how these differ.
+    Extreme {
+        /// The column.
+        column: String,
+        /// The line of the farthest.
+        line: u64,
+        /// Which it is.
+        value: f32,
+        /// How far it is from the usual values, in ranges of these.
+        ranges: f64,
+        /// How many such values there are.
+        found: usize,
+        /// Of how many.
+        rows: usize,
+    },
+    /// A column whose values differ little more than neighbouring 32-bit floats do.
+    Coarse {
+        /// The column.
+        column: String,
+        /// The mean of its values.
+        mean: f64,
+        /// Their standard deviation.
+        deviation: f64,
     },
 }
 
@@ -43,33 +68,70 @@ impl Display for Note {
             ),
             Self::Counter { column, grows } => write!(
                 f,
-                "column `{column}` {} from every row to the next, as a clock or a counter does: new readings will lie outside (--ignore {column})",
+                "column `{column}` only {} from row to row, as a clock or a counter does: new readings will lie outside (--ignore {column})",
                 if *grows { "grows" } else { "falls" }
+            ),
+            Self::Extreme { column, line, value, ranges, found, rows } => write!(
+                f,
+                "column `{column}`: {found} of {rows} values {} far from all others, {value:?} on line {line} by {ranges:.0e} times their range: not trained on, but calibrated on if held back (remove {} unless it is normal)",
+                if *found == 1 { "lies" } else { "lie" },
+                if *found == 1 { "the row" } else { "the rows" },
+            ),
+            Self::Coarse { column, mean, deviation } => write!(
+                f,
+                "column `{column}`: 32-bit floats hardly tell its values apart, which vary by {deviation:.1e} around {mean:.4e}: subtract an offset, or ignore it with --ignore {column}"
             ),
         }
     }
 }
 
-/// What is odd about the readings: repeated rows, columns that are nearly the same, clocks and counters.
-pub fn notes(readings: &Readings) -> Vec<Note> {
-    counters(readings).into_iter().chain(repeated_rows(readings)).chain(alike_columns(readings)).collect()
+/// What is odd about the readings of a table: clocks and counters, extreme values, values finer than 32 bits, repeated
+/// rows, columns that are nearly the same.
+pub fn notes(table: &Table, readings: &Readings) -> Vec<Note> {
+    let columns = (0..readings.features.len()).flat_map(|column| {
+        let notes = [counter(table, readings, column), extreme(table, readings, column), coarse(readings, column)];
+        notes.into_iter().flatten()
+    });
+    columns.chain(repeated_rows(readings)).chain(alike_columns(readings)).collect()
 }
 
-fn counters(readings: &Readings) -> Vec<Note> {
-    const FEWEST_ROWS: usize = 10;
-    let (values, features) = (&readings.values, &readings.features);
-    if values.rows() < FEWEST_ROWS {
-        return Vec::new();
-    }
-    let monotone = |column: usize, grows: bool| {
-        let mut pairs = values.column(column).zip(values.column(column).skip(1));
-        pairs.all(|(before, after)| if grows { before < after } else { before > after })
-    };
-    (0..values.columns())
-        .flat_map(|column| [(column, true), (column, false)])
-        .filter(|&(column, grows)| monotone(column, grows))
-        .map(|(column, grows)| Note::Counter { column: features[column].clone(), grows })
-        .collect()
+/// By the text, as a time in seconds since 1970 hardly moves in 32 bits; a clock may read the same twice.
+fn counter(table: &Table, readings: &Readings, feature: usize) -> Option<Note> {
+    const FEWEST_VALUES: usize = 10;
+    let name = &readings.features[feature];
+    let column = table.column(name, None).ok()?;
+    let values: Vec<f64> = readings.rows.iter().filter_map(|&row| table.text(row, column).parse().ok()).collect();
+    let pairs = || values.iter().zip(&values[1..]);
+    let distinct = 1 + pairs().filter(|(before, after)| before != after).count();
+    let (grows, falls) =
+        (pairs().all(|(before, after)| before <= after), pairs().all(|(before, after)| before >= after));
+    (distinct >= FEWEST_VALUES && (grows || falls)).then(|| Note::Counter { column: name.clone(), grows })
+}
+
+fn extreme(table: &Table, readings: &Readings, feature: usize) -> Option<Note> {
+    let values: Vec<f32> = readings.values.column(feature).collect();
+    let usual = Usual::of(values.clone())?;
+    let farthest =
+        (0..values.len()).max_by(|a, b| usual.ranges_away(values[*a]).total_cmp(&usual.ranges_away(values[*b])))?;
+    let found = values.iter().filter(|value| usual.is_extreme(**value)).count();
+    (found > 0).then(|| Note::Extreme {
+        column: readings.features[feature].clone(),
+        line: table.line(readings.rows[farthest]),
+        value: values[farthest],
+        ranges: usual.ranges_away(values[farthest]),
+        found,
+        rows: values.len(),
+    })
+}
+
+fn coarse(readings: &Readings, feature: usize) -> Option<Note> {
+    const FEWEST_STEPS: f64 = 16.0;
+    let values = || readings.values.column(feature).map(f64::from);
+    let count = readings.values.rows() as f64;
+    let mean = values().sum::<f64>() / count;
+    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let steps = deviation / (f64::from((mean.abs() as f32).next_up()) - f64::from(mean.abs() as f32));
+    (steps < FEWEST_STEPS).then(|| Note::Coarse { column: readings.features[feature].clone(), mean, deviation })
 }
 
 fn repeated_rows(readings: &Readings) -> Option<Note> {

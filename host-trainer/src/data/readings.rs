@@ -24,6 +24,8 @@ pub struct Readings {
     pub units: Vec<String>,
     /// One reading a row, in the units of the file.
     pub values: Matrix,
+    /// For each reading its row in the table.
+    pub rows: Vec<usize>,
     /// The groups they are divided into, if a column does that.
     pub groups: Option<Groups>,
     /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers.
@@ -46,7 +48,7 @@ impl Readings {
     ///
     /// # Errors
     /// If a role names a column that is not there or two roles name the same, if no feature or no normal row is left,
-    /// if a cell is no number, or if a feature is constant.
+    /// if a cell is no number, if a row has no group, or if a feature is constant.
     pub fn for_fitting(table: &Table, roles: &Roles) -> Result<Self, DataError> {
         let mut taken: HashMap<&str, &'static str> = HashMap::new();
         let named = roles.label.iter().map(|name| (name, "--label"));
@@ -71,14 +73,15 @@ impl Readings {
             }
             error
         })?;
-        readings.refuse_constants()?;
+        readings.refuse_constants(table)?;
         Ok(readings)
     }
 
     /// Every normal reading of `table`, with the features of another: matched by name, in that order.
     ///
     /// # Errors
-    /// If a feature, the label or the group has no column, if no normal row is left, or if a cell is no number.
+    /// If a feature, the label or the group has no column, if no normal row is left, if a cell is no number, or if a
+    /// row has no group.
     pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
         Self::normal(table, features, Some("a feature of the readings that are fitted"), roles)
     }
@@ -124,27 +127,42 @@ impl Readings {
             features: features.to_vec(),
             units: vec![String::new(); features.len()],
             values: table.matrix(&normal, &columns)?,
+            rows: normal,
             groups,
             anomalies,
         })
     }
 
-    fn refuse_constants(&self) -> Result<(), DataError> {
+    fn refuse_constants(&self, table: &Table) -> Result<(), DataError> {
         let constant = |column: &usize| self.values.column(*column).all(|value| value == self.values.row(0)[*column]);
         let columns: Vec<_> = (0..self.features.len())
             .filter(constant)
             .map(|column| (self.features[column].clone(), self.values.row(0)[column]))
             .collect();
-        match columns.is_empty() || self.values.rows() < 2 {
-            true => Ok(()),
-            false => Err(DataError::Constant { file: self.file.clone(), columns, rows: self.values.rows() }),
+        if columns.is_empty() || self.values.rows() < 2 {
+            return Ok(());
         }
+        let (file, rows) = (self.file.clone(), self.values.rows());
+        for (name, value) in &columns {
+            let column = table.column(name, None)?;
+            let number = |row: usize| table.text(row, column).parse::<f64>().ok();
+            if let Some(&other) = self.rows.iter().find(|&&row| number(row) != number(self.rows[0])) {
+                let texts = [self.rows[0], other].map(|row| table.text(row, column).to_owned());
+                return Err(DataError::ConstantInF32 { file, column: name.clone(), texts, value: *value, rows });
+            }
+        }
+        Err(DataError::Constant { file, columns, rows })
     }
 }
 
 impl Groups {
     fn new(table: &Table, column: &str, rows: &[usize]) -> Result<Self, DataError> {
-        let (_, of_all_rows) = table.groups(table.column(column, Some("--group"))?);
+        let position = table.column(column, Some("--group"))?;
+        if let Some(&row) = rows.iter().find(|&&row| table.text(row, position).is_empty()) {
+            let (file, line, column) = (table.file().to_owned(), table.line(row), column.to_owned());
+            return Err(DataError::NoGroup { file, line, column });
+        }
+        let (_, of_all_rows) = table.groups(position);
         // Numbered anew, as a group may hold nothing but anomalies.
         let mut numbers = HashMap::new();
         let of_rows = rows

@@ -2,6 +2,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::extremes::extreme_rows;
 use super::{DataError, Readings};
 use crate::calibrate::{attainable_rate, rows_needed};
 
@@ -49,6 +50,9 @@ pub struct Split {
     pub selection: Vec<usize>,
     /// Rows that calibration holds back, in the order of the file; none where they come from another file.
     pub calibration: Vec<usize>,
+    /// Rows with a value so far off that it would hide all others, in the order of the file: neither trained nor selected
+    /// on. Calibration keeps its own, as it promises a rate for readings as they come.
+    pub extreme: Vec<usize>,
 }
 
 impl Split {
@@ -59,11 +63,11 @@ impl Split {
     pub fn new(readings: &Readings, options: &SplitOptions) -> Result<Self, DataError> {
         let rows = readings.values.rows();
         let needed = rows_needed(options.false_alarm_rate);
-        let fewest = fewest_to_fit(readings) + needed;
-        if rows < fewest {
-            return Err(too_few(readings, fewest, needed));
+        let fewest = fewest_to_fit(readings);
+        if rows <= fewest {
+            return Err(too_few(readings, fewest + needed, needed));
         }
-        let most = rows / 2;
+        let most = (rows / 2).min(rows - fewest);
         let target = needed.max((rows as f64 * options.calibration).ceil() as usize);
         if needed > most {
             return Err(DataError::RateTooLow {
@@ -102,7 +106,7 @@ impl Split {
         held_back.iter().for_each(|&row| is_held_back[row] = true);
         let calibration = (0..rows).filter(|&row| is_held_back[row]).collect();
         let rest = (0..rows).filter(|&row| !is_held_back[row]).collect();
-        Ok(Self::train_and_select(rest, rows, calibration, options, &mut rng))
+        Ok(Self::train_and_select(readings, rest, calibration, options, &mut rng))
     }
 
     /// Two parts of the readings, as `validation` are those that calibration takes.
@@ -125,20 +129,25 @@ impl Split {
             return Err(DataError::RateTooLow { file, rate, needed, found, attainable: attainable_rate(found) });
         }
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        Ok(Self::train_and_select((0..rows).collect(), rows, Vec::new(), options, &mut rng))
+        Ok(Self::train_and_select(readings, (0..rows).collect(), Vec::new(), options, &mut rng))
     }
 
     fn train_and_select(
-        mut rest: Vec<usize>,
-        rows: usize,
+        readings: &Readings,
+        rest: Vec<usize>,
         calibration: Vec<usize>,
         options: &SplitOptions,
         rng: &mut ChaCha8Rng,
     ) -> Self {
+        let is_extreme = extreme_rows(&readings.values, &rest);
+        let part = |extreme: bool| rest.iter().zip(&is_extreme).filter(move |(_, is)| **is == extreme);
+        let extreme: Vec<usize> = part(true).map(|(row, _)| *row).collect();
+        let mut rest: Vec<usize> = part(false).map(|(row, _)| *row).collect();
         rest.shuffle(rng);
-        let selected = ((rows as f64 * options.selection).ceil() as usize).clamp(FEWEST_TO_SELECT, rest.len() / 2);
+        let selected = ((readings.values.rows() as f64 * options.selection).ceil() as usize)
+            .clamp(FEWEST_TO_SELECT, rest.len() / 2);
         let selection = rest.split_off(rest.len() - selected);
-        Self { train: rest, selection, calibration }
+        Self { train: rest, selection, calibration, extreme }
     }
 }
 

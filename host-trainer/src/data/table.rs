@@ -14,7 +14,6 @@ use super::{CellError, CellProblem, DataError, Matrix, RowAdvice};
 #[derive(Clone, Debug)]
 pub struct Table {
     file: String,
-    header_line: u64,
     columns: Vec<String>,
     rows: Vec<Row>,
 }
@@ -99,17 +98,12 @@ impl Table {
             let (expected, found) = (columns.len(), row.cells.len());
             return Err(DataError::Ragged { file, line: row.line, expected, found, advice });
         }
-        Ok(Self { file, header_line: header.line, columns, rows })
+        Ok(Self { file, columns, rows })
     }
 
     /// The file's name, for messages.
     pub fn file(&self) -> &str {
         &self.file
-    }
-
-    /// The header's line.
-    pub fn header_line(&self) -> u64 {
-        self.header_line
     }
 
     /// The columns' names, in the file's order.

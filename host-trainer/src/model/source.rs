@@ -28,9 +28,11 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          pub const D: usize = {features};\n\
          \n\
          /// Their names, in the order of a reading.\n\
+         #[allow(dead_code)]\n\
          pub const FEATURES: [&str; D] = [{names}];\n\
          \n\
          /// Their units; empty where none was named.\n\
+         #[allow(dead_code)]\n\
          pub const UNITS: [&str; D] = [{units}];\n\
          \n\
          /// The model's type: {bytes} bytes of flash, {macs} multiply-accumulates a score.\n\

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use super::{Inspection, nats, percent, ratio, thousands};
+use super::{Inspection, change, nats, percent, ratio, score, thousands};
 use crate::data::{Matrix, Readings, Split};
 use crate::fitting::Fitted;
 use crate::metrics::{alarm_rate, auroc, mean, median};
@@ -40,7 +40,9 @@ pub struct FitReport {
     pub selection_rows: usize,
     /// Rows that calibrated the scores.
     pub calibration_rows: usize,
-    /// Groups among these, if there is a group column and they are from the same file.
+    /// Rows that were not trained on because of extreme values.
+    pub extreme_rows: usize,
+    /// Groups among those of calibration, if there is a group column and they are from the same file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_groups: Option<usize>,
     /// Passes over the training rows.
@@ -57,6 +59,8 @@ pub struct FitReport {
     pub mean_log_prob: Option<f64>,
     /// The median of the same.
     pub median_log_prob: Option<f64>,
+    /// The median under the Gaussian that the training began with, features independent.
+    pub gaussian_median_log_prob: Option<f64>,
     /// Mean log-density under the unquantized twin.
     pub f32_mean_log_prob: Option<f64>,
     /// What quantization changed of the mean, in nats: a few far-off rows decide it where there are such.
@@ -117,6 +121,7 @@ impl FitReport {
             training_rows: split.train.len(),
             selection_rows: split.selection.len(),
             calibration_rows: calibration.rows(),
+            extreme_rows: split.extreme.len(),
             calibration_groups: held_back_groups,
             epochs: fitted.summary.epochs,
             best_epoch: fitted.summary.best_epoch,
@@ -125,6 +130,7 @@ impl FitReport {
             seconds,
             mean_log_prob,
             median_log_prob: median(&model.calibration),
+            gaussian_median_log_prob: median(&fitted.gaussian_log_probs),
             f32_mean_log_prob,
             quantization_mean_nats: mean_log_prob.zip(f32_mean_log_prob).map(|(ours, its)| ours - its),
             quantization_median_nats: median(&changes),
@@ -134,6 +140,13 @@ impl FitReport {
             detection_rate: model.detection_rate,
             model: Inspection::new(&fitted.model, fitted.model.to_bytes().len() as u64),
         })
+    }
+}
+
+impl FitReport {
+    /// Whether the model says less of the calibration rows than the Gaussian that the training began with.
+    pub fn is_worse_than_gaussian(&self) -> bool {
+        self.median_log_prob < self.gaussian_median_log_prob
     }
 }
 
@@ -176,8 +189,12 @@ impl Display for FitReport {
         write!(f, "{:<14}{} trained on, ", "rows", count(self.training_rows))?;
         write!(f, "{} selected on, {} calibrated on", count(self.selection_rows), count(self.calibration_rows))?;
         match self.calibration_groups {
-            Some(groups) => writeln!(f, " ({groups} whole groups)")?,
-            None => writeln!(f)?,
+            Some(groups) => write!(f, " ({groups} whole groups)")?,
+            None => {}
+        }
+        match self.extreme_rows {
+            0 => writeln!(f)?,
+            rows => writeln!(f, ", {} left out for extreme values", count(rows))?,
         }
         let why = match self.stop {
             Stop::Finished => "all were done",
@@ -191,7 +208,11 @@ impl Display for FitReport {
             "training", self.epochs, self.seconds, self.best_epoch
         )?;
         if self.best_epoch == 0 {
-            writeln!(f, "{:<14}the model is a plain Gaussian: nothing better was found", "")?;
+            let why = match self.stop {
+                Stop::Cancelled => "interrupted before a pass was done",
+                _ => "nothing better was found",
+            };
+            writeln!(f, "{:<14}the model is a plain Gaussian: {why}", "")?;
         }
         writeln!(
             f,
@@ -200,12 +221,20 @@ impl Display for FitReport {
             nats(self.mean_log_prob),
             nats(self.median_log_prob)
         )?;
+        if self.is_worse_than_gaussian() {
+            writeln!(
+                f,
+                "{:<14}warning: a plain Gaussian does better (median {}): the readings may not be alike, or hold extreme values",
+                "",
+                nats(self.gaussian_median_log_prob)
+            )?;
+        }
         writeln!(
             f,
             "{:<14}{} nats off f32 (median), {} in the mean",
             "int8",
             nats(self.quantization_median_nats),
-            nats(self.quantization_mean_nats)
+            change(self.quantization_mean_nats)
         )?;
         match self.auroc.zip(self.f32_auroc) {
             Some((ours, its)) => writeln!(
@@ -222,7 +251,7 @@ impl Display for FitReport {
             f,
             "{:<14}score above {}, for {} of normal readings; {} of the selection rows",
             "alarm",
-            self.model.threshold,
+            score(self.model.threshold),
             percent(Some(f64::from(self.model.false_alarm_rate))),
             percent(self.selection_alarm_rate)
         )?;

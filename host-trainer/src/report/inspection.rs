@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use flowlet::calibration::CalibrationView;
 use serde::Serialize;
 
-use super::{percent, thousands};
+use super::{percent, score, thousands};
 use crate::model::Model;
 use crate::model::architecture::Layer;
 
@@ -18,7 +18,9 @@ pub struct Inspection {
     pub number_format: &'static str,
     /// Features.
     pub features: usize,
-    /// Their names.
+    /// Context values that come with each reading.
+    pub context: usize,
+    /// The features' names.
     pub feature_names: Vec<String>,
     /// Their units; empty where none was named.
     pub feature_units: Vec<String>,
@@ -65,6 +67,7 @@ impl Inspection {
             family: architecture.family(),
             number_format: architecture.number_format(),
             features: architecture.features,
+            context: architecture.context,
             feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
             feature_units: metadata.features.iter().map(|feature| feature.unit.clone()).collect(),
             parameters: parameters(&architecture.layers),
@@ -107,6 +110,9 @@ impl Display for Inspection {
             |(name, unit): (&String, &String)| if unit.is_empty() { name.clone() } else { format!("{name} ({unit})") };
         let features: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
         writeln!(f, "{:<14}{}: {}", "features", self.features, features.join(", "))?;
+        if self.context > 0 {
+            writeln!(f, "{:<14}{} values with each reading", "context", self.context)?;
+        }
         writeln!(f, "{:<14}{}", "parameters", thousands(self.parameters as u64))?;
         writeln!(
             f,
@@ -121,7 +127,7 @@ impl Display for Inspection {
             f,
             "{:<14}score above {}: {} of normal readings, calibrated on {} rows",
             "alarm",
-            self.threshold,
+            score(self.threshold),
             percent(Some(f64::from(self.false_alarm_rate))),
             thousands(self.calibration_rows.into())
         )?;

@@ -36,6 +36,19 @@ fn nats(value: Option<f64>) -> String {
     }
 }
 
+/// A change in nats, with its sign.
+fn change(value: Option<f64>) -> String {
+    value.map_or(
+        "-".to_owned(),
+        |value| if value.abs() >= 1e5 { format!("{value:+.3e}") } else { format!("{value:+.4}") },
+    )
+}
+
+/// A score in as few digits as tell it from all others.
+fn score(value: f32) -> String {
+    if value.abs() >= 1e5 { format!("{value:e}") } else { value.to_string() }
+}
+
 /// A number of bytes or the like, with its thousands set apart.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -47,4 +60,23 @@ fn thousands(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_their_size_demands() {
+        assert_eq!(
+            (change(Some(0.5)), change(Some(-0.00004)), change(None)),
+            ("+0.5000".into(), "-0.0000".into(), "-".into())
+        );
+        assert_eq!(change(Some(2e6)), "+2.000e6");
+        assert_eq!(
+            (score(3e38), score(-12.25), score(-123_456.0)),
+            ("3e38".into(), "-12.25".into(), "-1.23456e5".into())
+        );
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
 }

@@ -24,6 +24,11 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
     let not_negative = |value: f32| value.is_finite() && value >= 0.0;
     let positive = |value: f32| value.is_finite() && value > 0.0;
     let rules = [
+        (
+            "couplings",
+            architecture.couplings >= 2,
+            "at least 2 are needed, or some features are never transformed and never interact",
+        ),
         ("hidden", !architecture.hidden.is_empty(), "at least one hidden layer is needed"),
         (
             "hidden",

@@ -31,11 +31,21 @@ pub enum FitError {
         /// Feature, from 0.
         feature: usize,
     },
-    /// A feature has one value, or a spread that f32 cannot hold.
+    /// A feature has one value.
     #[error("feature {feature} has no spread in the training rows: a constant column has no density, leave it out")]
     NoSpread {
         /// Feature, from 0.
         feature: usize,
+    },
+    /// A feature's standard deviation or its inverse is beyond f32.
+    #[error(
+        "feature {feature} has the standard deviation {deviation:.1e}, which 32 bits cannot divide by: use another unit"
+    )]
+    Spread {
+        /// Feature, from 0.
+        feature: usize,
+        /// Its standard deviation, in raw units.
+        deviation: f64,
     },
     /// An option has no meaning.
     #[error("option {option}: {problem}")]

@@ -8,7 +8,7 @@ use super::error::FitError;
 use super::layers::Layer;
 use super::model::RealNvp;
 use super::options::Options;
-use super::permutation::{check_mixing, orders};
+use super::permutation::orders;
 use super::progress::Progress;
 use super::random::{Stream, dither, stream};
 use super::standardize::moments;
@@ -19,7 +19,8 @@ use crate::data::Matrix;
 pub struct TrainingData<'a> {
     /// Rows that the weights are fitted to, in raw units.
     pub training: &'a Matrix,
-    /// Rows that decide when to stop and which weights to keep, drawn at random from the same source.
+    /// Rows that decide when to stop and which weights to keep, drawn at random from the same source. The hundredth of
+    /// them that is farthest off, in standard deviations, has no say: one wild row would decide alone.
     pub validation: &'a Matrix,
     /// Per feature the step of its quantization in raw units, 0 where it is continuous: each use of a training row adds
     /// uniform noise of this width, centred, which turns the density of a grid into a density over its cells.
@@ -49,7 +50,7 @@ pub struct Summary {
     pub steps: usize,
     /// The pass after which the returned weights were reached; 0 is the starting point.
     pub best_epoch: usize,
-    /// Of the validation rows under the returned model, in raw units.
+    /// Of the validation rows under the returned model, in raw units, without the hundredth that is farthest off.
     pub validation_loss: f64,
     /// Times that the loss was no number, the best weights were restored and the learning rate halved.
     pub divergences: usize,
@@ -84,8 +85,6 @@ pub fn fit(
     let architecture = &options.architecture;
     let (mean, inverse_scale) = moments(data.training)?;
     let orders = orders(features, architecture.couplings, &mut stream(options.seed, Stream::Permutations));
-    check_mixing(features, &orders)
-        .map_err(|error| FitError::Option { option: "couplings", problem: error.to_string() })?;
     let mut model = RealNvp::zeroed(mean, inverse_scale, orders, &architecture.hidden, architecture.bound);
     let training = standardize(&model, data.training)?;
     let mut validation = standardize(&model, data.validation)?;
@@ -95,6 +94,7 @@ pub fn fit(
     for row in validation.values_mut().chunks_exact_mut(features) {
         row.iter_mut().zip(&widths).for_each(|(value, width)| dither(value, *width, &mut rng));
     }
+    let validation = without_farthest(&validation);
     let layers = model.sequence::<f32>();
     let mut parameters = vec![0.0; layers.parameters()];
     layers.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization));
@@ -112,6 +112,18 @@ pub fn fit(
     model.set_parameters(&best);
     summary.validation_loss -= model.inverse_scale.iter().map(|scale| f64::from(*scale).ln()).sum::<f64>();
     Ok(Fit { model, summary })
+}
+
+/// Standardized rows without the hundredth, rounded up, of the greatest norms: those that the starting point, a standard
+/// normal distribution, finds least likely. The same rows for every candidate, so that their losses compare.
+fn without_farthest(rows: &Matrix) -> Matrix {
+    let norm = |row: usize| rows.row(row).iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+    let norms: Vec<f64> = (0..rows.rows()).map(norm).collect();
+    let mut order: Vec<usize> = (0..rows.rows()).collect();
+    order.sort_by(|a, b| norms[*a].total_cmp(&norms[*b]));
+    order.truncate(rows.rows() - rows.rows().div_ceil(100));
+    order.sort_unstable();
+    rows.select(&order)
 }
 
 fn standardize(model: &RealNvp, rows: &Matrix) -> Result<Matrix, FitError> {

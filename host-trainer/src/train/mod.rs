@@ -39,7 +39,7 @@ pub use error::FitError;
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use model::{Block, Coupling, Dense, Mlp, RealNvp};
 pub use options::{Architecture, Options};
-pub use permutation::{MixingError, check_mixing, orders};
+pub use permutation::orders;
 pub use progress::{Epoch, Progress};
 pub use real::Real;
 pub use tape::Tape;

@@ -25,9 +25,14 @@ pub(super) fn moments(rows: &Matrix) -> Result<(Vec<f32>, Vec<f32>), FitError> {
             *sum += (f64::from(*value) - mean).powi(2);
         }
     }
-    let inverse_scale: Vec<f32> = square.iter().map(|sum| (sum / count).sqrt().recip() as f32).collect();
-    match inverse_scale.iter().position(|scale| !scale.is_normal()) {
-        Some(feature) => Err(FitError::NoSpread { feature }),
-        None => Ok((mean.iter().map(|mean| *mean as f32).collect(), inverse_scale)),
-    }
+    let inverse_scale = |(feature, sum): (usize, &f64)| {
+        let deviation = (sum / count).sqrt();
+        match deviation.recip() as f32 {
+            _ if deviation == 0.0 => Err(FitError::NoSpread { feature }),
+            scale if scale.is_normal() => Ok(scale),
+            _ => Err(FitError::Spread { feature, deviation }),
+        }
+    };
+    let inverse_scale = square.iter().enumerate().map(inverse_scale).collect::<Result<_, _>>()?;
+    Ok((mean.iter().map(|mean| *mean as f32).collect(), inverse_scale))
 }

@@ -72,6 +72,41 @@ fn calibration_rows_are_drawn_the_last_or_from_another_file() {
     assert_eq!((last.0.as_u64(), last.1.as_u64()), (Some(120), Some(420)));
     assert_eq!((other.0.as_u64(), other.1.as_u64()), (Some(150), Some(540)));
     assert_ne!(drawn.2, last.2);
+    // A file of normal readings needs no label.
+    let normal: String =
+        readings(150, 0, 5).lines().map(|line| line[..line.rfind(',').unwrap()].to_owned() + "\n").collect();
+    folder.write("normal.csv", &normal);
+    let unlabelled = calibrated("--val normal.csv");
+    assert_eq!((unlabelled.0, unlabelled.2), (other.0, other.2));
+}
+
+#[test]
+fn one_wild_cell_does_not_hide_gross_faults() {
+    let folder = Folder::new();
+    // The pressure of one run is beyond anything.
+    let wild = |row: usize, line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let pressure = if row == 300 { "1e9" } else { cells[1] };
+        format!("{},{pressure}\n", cells[0])
+    };
+    let table: String = readings(600, 0, 1).lines().enumerate().map(|(row, line)| wild(row, line)).collect();
+    folder.write("train.csv", &table);
+    folder.write("test.csv", &readings(200, 200, 2));
+    for seed in 0..3 {
+        let fit = folder.run(&format!("fit train.csv --out pump.flow {QUICK} --seed {seed} --json fit.json"));
+        let said = String::from_utf8_lossy(&fit.stderr);
+        assert!(
+            said.contains(
+                "note: column `pressure`: 1 of 600 values lies far from all others, 1000000000.0 on line 301"
+            ),
+            "{said}"
+        );
+        folder.succeed("eval pump.flow test.csv --label anomaly --json eval.json");
+        let auroc = folder.json("eval.json")["auroc"].as_f64().unwrap();
+        assert!(auroc > 0.9, "seed {seed}: {auroc}");
+        let fit = folder.json("fit.json");
+        assert!(fit["median_log_prob"].as_f64() > fit["gaussian_median_log_prob"].as_f64(), "{fit}");
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -96,6 +131,7 @@ fn an_interrupt_keeps_the_best_model_so_far() {
     assert!(Command::new("kill").args(["-INT", &fit.id().to_string()]).status().unwrap().success());
     let output = fit.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted"), "{output:?}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("interrupted") && !report.contains("nothing better was found"), "{output:?}");
     folder.succeed("inspect pump.flow");
 }

@@ -234,6 +234,14 @@ fn constant_columns() {
         message("a,b\n1,2.5\n2,2.5\n3,2.5\n"),
         "readings.csv: column `b` (2.5) is the same in all 3 readings that are fitted, so there is no density to fit (ignore with --ignore b)"
     );
+    assert_eq!(
+        message("a,b\n1,2.5\n2,2.50\n"),
+        "readings.csv: column `b` (2.5) is the same in all 2 readings that are fitted, so there is no density to fit (ignore with --ignore b)"
+    );
+    assert_eq!(
+        message("a,b\n1,100000.001\n2,100000.002\n"),
+        "readings.csv: column `b` is the same in all 2 readings that are fitted as 32-bit floats (100000.0), though the file has `100000.001` and `100000.002` (subtract an offset from the column, or ignore it with --ignore b)"
+    );
 }
 
 fn rows(count: usize) -> String {
@@ -251,8 +259,8 @@ fn split_message(rows_of_readings: usize, group: Option<&str>, rate: f32) -> Str
 #[test]
 fn too_few_rows() {
     assert_eq!(
-        split_message(100, None, 0.01),
-        "readings.csv: 100 normal readings are too few: 2 features need at least 139, 99 of them held back for calibration (record more, or give the held-back readings with --val)"
+        split_message(40, None, 0.01),
+        "readings.csv: 40 normal readings are too few: 2 features need at least 139, 99 of them held back for calibration (record more, give the held-back readings with --val, or hold back fewer with a higher --false-alarm-rate)"
     );
     let readings = fit(&rows(30), &Roles { ignore: vec!["run".to_owned()], ..Roles::default() }).unwrap();
     assert_eq!(
@@ -264,6 +272,14 @@ fn too_few_rows() {
 #[test]
 fn rate_too_low_for_the_rows() {
     assert_eq!(
+        split_message(100, None, 0.01),
+        "readings.csv: a false-alarm rate of 0.01 needs at least 99 held-back normal readings and 50 can be held back (record more, or use --false-alarm-rate 0.02 or higher)"
+    );
+    assert_eq!(
+        split_message(60, None, 0.01),
+        "readings.csv: a false-alarm rate of 0.01 needs at least 99 held-back normal readings and 20 can be held back (record more, or use --false-alarm-rate 0.048 or higher)"
+    );
+    assert_eq!(
         split_message(150, None, 0.01),
         "readings.csv: a false-alarm rate of 0.01 needs at least 99 held-back normal readings and 75 can be held back (record more, or use --false-alarm-rate 0.014 or higher)"
     );
@@ -271,6 +287,15 @@ fn rate_too_low_for_the_rows() {
     assert_eq!(
         Split::with_validation(&readings, &readings, &SplitOptions::default()).unwrap_err().to_string(),
         "readings.csv: a false-alarm rate of 0.01 needs at least 99 held-back normal readings and 50 can be held back (record more, or use --false-alarm-rate 0.02 or higher)"
+    );
+}
+
+#[test]
+fn row_without_a_group() {
+    let roles = Roles { group: Some("run".to_owned()), ..label("y") };
+    assert_eq!(
+        message_with("a,run,y\n1,x,0\n2,,1\n3, ,0\n", &roles),
+        "readings.csv:4: column `run`: the group is empty (fill it in, remove the row, or leave --group out)"
     );
 }
 

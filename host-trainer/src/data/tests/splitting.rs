@@ -17,7 +17,7 @@ fn options(false_alarm_rate: f32, order: Order, seed: u64) -> SplitOptions {
 }
 
 fn all_rows(split: &Split) -> Vec<usize> {
-    let mut rows = [&split.train[..], &split.selection, &split.calibration].concat();
+    let mut rows = [&split.train[..], &split.selection, &split.calibration, &split.extreme].concat();
     rows.sort_unstable();
     rows
 }
@@ -87,6 +87,19 @@ fn another_file_leaves_all_rows_to_training() {
     let split = Split::with_validation(&readings, &readings, &SplitOptions::default()).unwrap();
     assert_eq!((split.train.len(), split.selection.len(), split.calibration.len()), (450, 50, 0));
     assert_eq!(all_rows(&split), (0..500).collect::<Vec<_>>());
+}
+
+#[test]
+fn extreme_rows_are_kept_from_training_and_selection() {
+    let mut readings = readings(1000, None);
+    for wild in [150, 790, 900] {
+        readings.values.values_mut()[2 * wild + 1] = 1e9;
+    }
+    let split = Split::new(&readings, &options(0.01, Order::Ordered, 5)).unwrap();
+    assert_eq!(split.extreme, [150, 790]);
+    assert_eq!((split.train.len(), split.selection.len(), split.calibration.len()), (698, 100, 200));
+    assert!(split.train.iter().chain(&split.selection).all(|row| ![150, 790].contains(row)));
+    assert!(split.calibration.contains(&900), "the rate is promised for readings as they come");
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn what_cannot_be_fitted_is_refused() {
         rows[at] = value;
         rows
     };
+    let times = |scale: f32| good.chunks(2).flat_map(|row| [row[0].signum() * scale, row[1]]).collect::<Vec<f32>>();
     let constant: Vec<f32> = good.chunks(2).flat_map(|row| [row[0], 3.5]).collect();
     for (found, expected) in [
         (refusal(&good[..8], &good, &usual), "4 rows to fit to, at least 8"),
@@ -212,6 +213,8 @@ fn what_cannot_be_fitted_is_refused() {
         (refusal(&with(0, f32::INFINITY), &good, &usual), "row 0, feature 0"),
         (refusal(&good, &with(6, f32::NEG_INFINITY), &usual), "row 3, feature 0"),
         (refusal(&constant, &good, &usual), "feature 1 has no spread"),
+        (refusal(&times(2e38), &good, &usual), "which 32 bits cannot divide by: use another unit"),
+        (refusal(&times(1e-41), &good, &usual), "which 32 bits cannot divide by: use another unit"),
     ] {
         assert!(found.contains(expected), "{found}");
     }
@@ -250,4 +253,42 @@ fn the_widest_table_fits() {
     let options = Options { epochs: 2, ..Options::for_features(128) };
     let result = Data::new(128, &rows[..128 * 40], &rows[128 * 40..]).fit(&options).expect("fits");
     assert!(result.summary.validation_loss.is_finite());
+}
+
+/// Without the trimmed mean the last row alone decides, and every step that fits the other rows makes it worse.
+#[test]
+fn one_wild_row_does_not_select_the_weights() {
+    let mut rows = banana(2, 1000, 13);
+    let last = rows.len() - 1;
+    rows[last] = 1e7;
+    let result = Data::new(2, &rows[..1600], &rows[1600..]).fit(&options(2)).expect("fits");
+    let exact = -1.0 - (2.0 * std::f64::consts::PI).ln() - 0.3f64.ln();
+    let found = mean(&result.model.log_probs(&matrix(2, &rows[1600..1990])));
+    assert!(found > exact - 0.35, "{found} against {exact}");
+}
+
+/// The same numbers from the trainer's batches and from the device's kernels.
+#[test]
+fn batched_f32_agrees_with_the_core() {
+    use crate::export::{Format, export};
+    use crate::model::{Feature, Metadata, Training};
+    let rows = banana(5, 300, 14);
+    let flow =
+        Data::new(5, &rows[..1000], &rows[1000..]).fit(&Options { epochs: 3, ..options(5) }).expect("fits").model;
+    let features = (0..5).map(|index| Feature { name: format!("x{index}"), unit: String::new() }).collect();
+    let training = Training {
+        seed: 0,
+        training_rows: 200,
+        selection_rows: 100,
+        calibration_rows: 0,
+        epochs: 3,
+        calibration_log_prob: 0.0,
+    };
+    let metadata = Metadata { architecture: String::new(), features, training };
+    let model = export(&flow, &Format::Float, None, metadata).expect("a model");
+    let scorer = model.scorer();
+    for (row, batched) in rows.chunks_exact(5).zip(flow.log_probs(&matrix(5, &rows))) {
+        let core = scorer.log_prob(row, &[]).expect("a density");
+        assert!((core - batched).abs() < 1e-4 * (1.0 + core.abs()), "{core} {batched}");
+    }
 }

@@ -7,9 +7,11 @@ use ::flowlet::*;
 pub const D: usize = 8;
 
 /// Their names, in the order of a reading.
+#[allow(dead_code)]
 pub const FEATURES: [&str; D] = ["ts1", "ts2", "ts3", "ts4", "vs1", "ce", "cp", "se"];
 
 /// Their units; empty where none was named.
+#[allow(dead_code)]
 pub const UNITS: [&str; D] = ["degC", "degC", "degC", "degC", "mm/s", "%", "kW", "%"];
 
 /// The model's type: 13248 bytes of flash, 8448 multiply-accumulates a score.

@@ -188,9 +188,8 @@ impl Display for FitReport {
         }
         write!(f, "{:<14}{} trained on, ", "rows", count(self.training_rows))?;
         write!(f, "{} selected on, {} calibrated on", count(self.selection_rows), count(self.calibration_rows))?;
-        match self.calibration_groups {
-            Some(groups) => write!(f, " ({groups} whole groups)")?,
-            None => {}
+        if let Some(groups) = self.calibration_groups {
+            write!(f, " ({groups} whole groups)")?;
         }
         match self.extreme_rows {
             0 => writeln!(f)?,

@@ -4,6 +4,7 @@
 //! both. A pair that is in no S_k is modelled as independent whatever the parameters, and a feature that no layer
 //! transforms is modelled as normal: neither is ever meant, and both fit without an error. So the build stops.
 
+use crate::conditioner::Masks;
 use crate::model_file::LoadError;
 use crate::schema::{Mixing, Record, Schema, word_at};
 
@@ -138,21 +139,48 @@ impl Coordinates<'_> {
                     k += 1;
                 }
             }
-            Mixing::Coupling { kept } => {
-                let mut conditioning = 0;
-                let mut k = 0;
-                while k < kept && k < features {
-                    conditioning |= at(self.sets, k);
-                    k += 1;
-                }
-                while k < features {
+            Mixing::Dense => {
+                self.condition(0, features);
+                self.transform_from(0);
+            }
+            Mixing::Autoregressive { lowest, hidden } => {
+                // Turned, what a coordinate is conditioned on are outputs: those before it are final already.
+                let mut n = 0;
+                while n < features {
+                    let k = if turned { n } else { features - 1 - n };
+                    let conditioning = self.union(Masks { features, lowest, hidden }.visible(k));
                     set(self.sets, k, at(self.sets, k) | conditioning);
-                    k += 1;
+                    n += 1;
                 }
+                self.transform_from(0);
+            }
+            Mixing::Coupling { kept } => {
+                self.condition(kept, kept);
                 self.transform_from(kept);
             }
         }
         true
+    }
+
+    /// What the first `count` coordinates depend on together.
+    const fn union(&self, count: usize) -> u128 {
+        let mut union = 0;
+        let mut k = 0;
+        while k < count && k < self.features {
+            union |= at(self.sets, k);
+            k += 1;
+        }
+        union
+    }
+
+    /// The coordinates from `start` on are conditioned on the first `count`.
+    const fn condition(&mut self, start: usize, count: usize) {
+        let conditioning = self.union(count);
+        let mut k = start;
+        while k < self.features {
+            set(self.sets, k, at(self.sets, k) | conditioning);
+            k += 1;
+        }
     }
 
     const fn transform_from(&mut self, start: usize) {

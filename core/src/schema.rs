@@ -137,6 +137,16 @@ pub enum Mixing {
     Reverse,
     /// Output k is input `p[k]`, with p the first field.
     Permutation,
+    /// Every output on every input.
+    Dense,
+    /// Output k on input k, and on the inputs before it, of which a net with as many quads of hidden units, of degrees
+    /// from the lowest on, shows it the first ones (see [`Masks`](crate::conditioner::Masks)).
+    Autoregressive {
+        /// Degree of the first hidden units.
+        lowest: usize,
+        /// Quads of hidden units.
+        hidden: usize,
+    },
     /// The first `kept` pass through; each other output depends on its own input and on all that are kept.
     Coupling {
         /// How many pass through.

@@ -7,9 +7,11 @@
 
 pub mod float;
 pub mod int8;
+pub mod masks;
 
 pub use float::Float;
 pub use int8::Int8;
+pub use masks::Masks;
 
 use crate::real::Real;
 use crate::schema::Record;

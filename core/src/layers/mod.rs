@@ -6,9 +6,11 @@ pub mod cube;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
+pub mod standardize_context;
 
 pub use affine_coupling::AffineCoupling;
 pub use cube::Cube;
 pub use permute::Permute;
 pub use reverse::Reverse;
 pub use standardize::Standardize;
+pub use standardize_context::StandardizeContext;

@@ -1,6 +1,6 @@
 //! From a fitted flow to a model: architecture, image and calibration, quantized or not.
 
-use flowlet::conditioner::{Shape, WIDEST};
+use flowlet::conditioner::{Activation, Body, Shape, WIDEST};
 use flowlet::model_file::MOST_FEATURES;
 
 use crate::calibrate::{Calibrated, KNOTS};
@@ -82,7 +82,14 @@ fn shape(coupling: &Coupling) -> Shape {
     let hidden = layers[0].outputs;
     assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
     let (inputs, outputs) = (coupling.a.div_ceil(4), (2 * coupling.b).div_ceil(4));
-    Shape { inputs, hidden: hidden / 4, deep: layers.len() - 2, outputs }
+    Shape {
+        inputs,
+        hidden: hidden / 4,
+        deep: layers.len() - 2,
+        outputs,
+        body: Body::Plain,
+        activation: Activation::Relu,
+    }
 }
 
 /// The bytes of a model's image, in the order of its schema.

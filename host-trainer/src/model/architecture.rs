@@ -3,7 +3,7 @@
 //! The description is a RON term. Reading it gives these types, and writing them gives the same text back, byte for
 //! byte, so the fingerprint can be computed on either side.
 
-use flowlet::conditioner::{Shape, WIDEST, float, int8};
+use flowlet::conditioner::{self, Shape, WIDEST, float, int8};
 use flowlet::layers::{affine_coupling, cube, permute, reverse, standardize};
 use flowlet::model_file::{self, MOST_FEATURES};
 use flowlet::schema::{Format, Record, Schema};
@@ -82,11 +82,12 @@ pub enum Net {
         deep: usize,
         outputs: usize,
         activation: Activation,
+        body: Body,
         packing: Packing,
         requantization: Requantization,
     },
     /// `Float<INPUTS, HIDDEN, DEEP, OUTPUTS>`.
-    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation },
+    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation, body: Body },
 }
 
 macro_rules! words {
@@ -119,6 +120,11 @@ words! {
     Activation {
         /// max(0, x).
         Relu
+    }
+    /// How hidden layers are connected.
+    Body {
+        /// One after the other.
+        Plain
     }
     /// The order of int8 weights.
     Packing {
@@ -176,13 +182,14 @@ impl Elementary {
 impl Net {
     /// A quantized net of this shape.
     #[must_use]
-    pub fn int8(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
+    pub fn int8(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
         Self::Int8 {
             inputs,
             hidden,
             deep,
             outputs,
             activation: Activation::Relu,
+            body: Body::Plain,
             packing: Packing::Block0213,
             requantization: Requantization::Multiply16Shift,
         }
@@ -190,8 +197,8 @@ impl Net {
 
     /// An unquantized net of this shape.
     #[must_use]
-    pub fn float(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
-        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu }
+    pub fn float(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
+        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu, body: Body::Plain }
     }
 
     /// Widths in quads.
@@ -199,7 +206,8 @@ impl Net {
     pub fn shape(&self) -> Shape {
         match *self {
             Self::Int8 { inputs, hidden, deep, outputs, .. } | Self::Float { inputs, hidden, deep, outputs, .. } => {
-                Shape { inputs, hidden, deep, outputs }
+                let (body, activation) = (conditioner::Body::Plain, conditioner::Activation::Relu);
+                Shape { inputs, hidden, deep, outputs, body, activation }
             }
         }
     }
@@ -232,7 +240,7 @@ impl Net {
             Self::Int8 { .. } => "Int8",
             Self::Float { .. } => "Float",
         };
-        let Shape { inputs, hidden, deep, outputs } = self.shape();
+        let Shape { inputs, hidden, deep, outputs, .. } = self.shape();
         format!("{name}<{inputs}, {hidden}, {deep}, {outputs}>")
     }
 }
@@ -444,8 +452,11 @@ mod tests {
         let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
         let name = short(std::any::type_name::<Detector<Flow<5, Quantized>, 64>>());
         // The compiler writes out the defaults.
-        let name =
-            name.replace(", Libm>", ">").replace(", StandardNormal<5>>", ">").replace(", StandardNormal<5>, 0>", ">");
+        let name = name
+            .replace(", Plain>", ">")
+            .replace(", Libm>", ">")
+            .replace(", StandardNormal<5>>", ">")
+            .replace(", StandardNormal<5>, 0>", ">");
         assert_eq!(parsed.rust_type(), name);
     }
 }

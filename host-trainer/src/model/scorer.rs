@@ -47,7 +47,10 @@ enum NetView<'a> {
     Float(FloatView<'a>),
 }
 
-impl<T: Real> Evaluate<T> for NetView<'_> {
+impl<T: Real> Evaluate<T> for NetView<'_>
+where
+    Libm: flowlet::Elementary<T>,
+{
     fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
         match self {
             Self::Int8(net) => net.evaluate(input, context, output),

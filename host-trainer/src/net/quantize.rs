@@ -301,7 +301,8 @@ impl Work<'_> {
 
 impl Rounded {
     fn requantize(&mut self, unit: f64) {
-        let factor = |own: &f64| Requantization::nearest(own / unit).expect("a positive factor below a half");
+        let factor = |own: &f64| (own / unit).min(LARGEST_FACTOR);
+        let factor = |own| Requantization::nearest(factor(own)).expect("a positive factor below a half");
         self.factors = self.units.iter().map(factor).collect();
     }
 

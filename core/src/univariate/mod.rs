@@ -15,9 +15,11 @@
 pub mod additive;
 pub mod affine;
 pub mod scale;
+pub mod spline;
 
 pub use additive::Additive;
 pub use affine::Affine;
+pub use spline::Spline;
 
 use crate::bijector::Turned;
 use crate::elementary::Elementary;

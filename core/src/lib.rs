@@ -65,4 +65,4 @@ pub use flow::{Flow, ReadingError};
 pub use layers::{AffineCoupling, Coupling, Cube, Permute, Reverse, Standardize};
 pub use model_file::LoadError;
 pub use real::Real;
-pub use univariate::{Additive, Affine, Monotone, Spline, Univariate, scale, spline};
+pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

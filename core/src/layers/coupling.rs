@@ -19,7 +19,7 @@ use crate::real::Real;
 use crate::schema::{Field, Mixing, Parameter, Record, Schema, Value};
 use crate::text::Text;
 use crate::univariate::scale::Softsign;
-use crate::univariate::{Affine, Gather, MOST_OUTPUTS, Monotone, Univariate, stride};
+use crate::univariate::{Affine, Gather, MOST_OUTPUTS, Monotone, Univariate, gathered, stride};
 
 /// A coupling of `A` features that condition and `B` that are transformed, A + B = D, each by the map `U`.
 ///
@@ -62,6 +62,7 @@ impl<const A: usize, const B: usize, N: Conditioner, U: Univariate, E: Elementar
         &const {
             record(
                 A,
+                U::OUTPUTS,
                 &U::RECORD,
                 &N::RECORD,
                 &const { parameters(A, B, &U::RECORD, &N::RECORD, E::NAME) },
@@ -95,10 +96,12 @@ pub const fn fields(map: &'static Record, net: &'static Record) -> [Field; 2] {
     [Field::Nested { times: 1, record: map }, Field::Nested { times: 1, record: net }]
 }
 
-/// The layer's record. The map works while the net's last layer runs, so the scratch of both counts.
+/// The layer's record; `outputs` of the net for each feature. The map works while the net's last layer runs, so the scratch
+/// of both counts.
 #[must_use]
 pub const fn record(
     kept: usize,
+    outputs: usize,
     map: &Record,
     net: &Record,
     parameters: &'static [Parameter],
@@ -107,7 +110,7 @@ pub const fn record(
     Record {
         mixing: Mixing::Coupling { kept },
         macs: net.macs,
-        scratch: map.scratch + net.scratch,
+        scratch: net.scratch + gathered(outputs) + map.scratch,
         ..Record::stored("Coupling", parameters, fields)
     }
 }

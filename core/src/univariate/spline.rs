@@ -12,7 +12,7 @@
 //! - dz/dx = (s / q)² (d_1 t² + 2 s t r + d_0 r²)
 //!
 //! Written with r, every term of every sum is positive, so nothing cancels. The same for the quadratic's discriminant, with η
-//! and ζ the shares below and above z: (d_0 ζ - d_1 η)² + 4 s² η ζ, which is equation 29's b² - 4 a c.
+//! and ζ the shares below and above z: (d_0 ζ - d_1 η)² + 4 s² η ζ, which is the paper's b² - 4 a c.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -160,10 +160,10 @@ pub const fn fields(parameterization: &'static Record) -> [Field; 2] {
     ]
 }
 
-/// The map's record. A feature's parameters are scratch, and the shares of its bins.
+/// The map's record. The shares of the bins are scratch.
 #[must_use]
 pub const fn record(bins: usize, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
-    Record { scratch: 5 * size_of::<f32>() * bins, ..Record::stored("Spline", parameters, fields) }
+    Record { scratch: 2 * size_of::<f32>() * bins, ..Record::stored("Spline", parameters, fields) }
 }
 
 /// Outputs of the net for each feature.

@@ -282,7 +282,7 @@ impl Layer {
                 let (map, net) = (map.record(), net.record());
                 let parameters = coupling::parameters(*kept, *transformed, map, net, elementary.name());
                 let fields = forever(coupling::fields(map, net));
-                Schema::Layer(forever(coupling::record(*kept, map, net, forever(parameters), fields)))
+                Schema::Layer(forever(coupling::record(*kept, 2, map, net, forever(parameters), fields)))
             }
         })
     }

@@ -60,6 +60,18 @@ fn vectorize<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)
 }
 
+/// One of two numbers.
+#[inline(always)]
+fn pick<T>(first: bool, one: T, other: T) -> T {
+    if first { one } else { other }
+}
+
+/// The number if it counts, else 0.
+#[inline(always)]
+fn only<T: Real>(counts: bool, number: T) -> T {
+    pick(counts, number, T::zero())
+}
+
 /// Rows that maps of many parameters work on at a time, in buffers on the stack: the compiler knows that those do not
 /// overlap, and they stay in the first-level cache.
 const BLOCK: usize = 64;

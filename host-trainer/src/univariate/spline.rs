@@ -1,6 +1,6 @@
 //! Monotone rational-quadratic spline, "Neural Spline Flows" (Durkan, Bekasov, Murray, Papamakarios 2019), section 3.1.
 
-use super::{BLOCK, Block, TrainMap, Window, vectorize};
+use super::{BLOCK, Block, TrainMap, Window, only, pick, vectorize};
 use crate::train::Real;
 
 /// z = RQS(x) within ±bound and z = x outside, through K bins.
@@ -144,16 +144,16 @@ impl Spline {
         (floor, T::one() - floor * T::of(self.bins as f64))
     }
 
-    /// The softmax of K parameters, of which `kept` receives the slopes, and the bins that `bin` holds: with
-    /// `search`, the bins of these coordinates, which `bin` receives.
+    /// The softmax of K parameters, of which `kept` receives the slopes, and the bins that rows are in: those that `bin`
+    /// holds, or with `SEARCH` those of the coordinates `x`, which `bin` receives.
     #[inline(always)]
-    fn locate<T: Real, F: Form<T>>(
+    fn locate<T: Real, F: Form<T>, const SEARCH: bool>(
         &self,
         form: F,
         window: Window,
         raw: &[T],
         kept: &mut [T],
-        search: Option<&Block<T>>,
+        x: &Block<T>,
         bin: &mut Block<T>,
     ) -> Bins<T> {
         let n = window.len;
@@ -183,26 +183,26 @@ impl Spline {
         let (floor, shared) = self.shares(form);
         let (floor, shared) = ((bound + bound) * floor, (bound + bound) * shared);
         let mut edge = [-bound; BLOCK];
-        let mut passed = zeros;
         let mut bins = Bins { knot: edge, size: zeros, before: zeros };
+        if SEARCH {
+            *bin = zeros;
+        }
         for k in 0..self.bins {
             let (raw, kept) = (window.of(raw, k), window.of_mut(kept, k));
-            let at = T::of(k as f64);
+            let (at, inner) = (T::of(k as f64), k + 1 < self.bins);
             for row in 0..n {
                 let part = kept[row] * sum[row];
                 let size = floor + shared * part;
-                let taken = match search {
-                    Some(x) => k == 0 || x[row] > edge[row],
-                    None => bin[row] >= at,
-                };
-                if search.is_some() {
-                    bin[row] = if taken { at } else { bin[row] };
-                }
-                bins.knot[row] = if taken { edge[row] } else { bins.knot[row] };
-                bins.size[row] = if taken { size } else { bins.size[row] };
-                bins.before[row] = if taken { passed[row] } else { bins.before[row] };
+                let begun = if SEARCH { x[row] >= edge[row] } else { bin[row] >= at };
                 edge[row] += size;
-                passed[row] += part;
+                let over = if SEARCH { x[row] >= edge[row] } else { bin[row] > at } & inner;
+                // Sums of what counts, the rest as zeros: a choice between two numbers in memory does not vectorize.
+                if SEARCH {
+                    bin[row] += only(over, T::one());
+                }
+                bins.knot[row] += only(over, size);
+                bins.size[row] += only(begun & !over, size);
+                bins.before[row] += only(over, part);
                 kept[row] = part * form.slope(raw[row]);
             }
         }
@@ -234,16 +234,16 @@ impl Spline {
                 *inside = if x.abs() <= bound { *x } else { T::zero() };
             }
             let mut bin = zeros;
-            let widths = self.locate(form, window, raw_widths, width_shares, Some(&inside), &mut bin);
-            let heights = self.locate(form, window, raw_heights, height_shares, None, &mut bin);
+            let widths = self.locate::<T, F, true>(form, window, raw_widths, width_shares, &inside, &mut bin);
+            let heights = self.locate::<T, F, false>(form, window, raw_heights, height_shares, &inside, &mut bin);
 
             let (mut left, mut right) = (zeros, zeros);
             for k in 1..bins {
                 let raw = window.of(raw_derivatives, k - 1);
                 let (before, after) = (T::of(k as f64 - 1.0), T::of(k as f64));
                 for row in 0..n {
-                    left[row] = if bin[row] == after { raw[row] } else { left[row] };
-                    right[row] = if bin[row] == before { raw[row] } else { right[row] };
+                    left[row] += only(bin[row] == after, raw[row]);
+                    right[row] += only(bin[row] == before, raw[row]);
                 }
             }
             let (mut left_slope, mut right_slope) = (zeros, zeros);
@@ -251,12 +251,12 @@ impl Spline {
             for row in 0..n {
                 let (derivative, slope) = form.derivative(left[row]);
                 let inner = bin[row] > T::zero();
-                left[row] = if inner { derivative } else { T::one() };
-                left_slope[row] = if inner { slope } else { T::zero() };
+                left[row] = pick(inner, derivative, T::one());
+                left_slope[row] = only(inner, slope);
                 let (derivative, slope) = form.derivative(right[row]);
                 let inner = bin[row] < last;
-                right[row] = if inner { derivative } else { T::one() };
-                right_slope[row] = if inner { slope } else { T::zero() };
+                right[row] = pick(inner, derivative, T::one());
+                right_slope[row] = only(inner, slope);
             }
 
             let mut position = zeros;
@@ -271,9 +271,9 @@ impl Spline {
                 );
                 position[row] = point.t;
                 let within = x[row].abs() <= bound;
-                x[row] = if within { heights.knot[row] + point.height * point.ratio } else { x[row] };
-                log_det[row] += if within { point.slope.fast_ln() } else { T::zero() };
-                bin[row] = if within { bin[row] } else { -T::one() };
+                x[row] = pick(within, heights.knot[row] + point.height * point.ratio, x[row]);
+                log_det[row] += only(within, point.slope.fast_ln());
+                bin[row] = pick(within, bin[row], -T::one());
             }
             for (index, values) in [
                 (BIN, &bin),
@@ -319,11 +319,11 @@ impl Spline {
                 let (gradient, log_det_gradient) = (window.of_mut(gradient, 0), window.of(log_det_gradient, 0));
                 for row in 0..n {
                     let within = bin[row] >= T::zero();
-                    let by_z = if within { gradient[row] } else { T::zero() };
-                    let by_log_det = if within { log_det_gradient[row] } else { T::zero() };
+                    let by_z = only(within, gradient[row]);
+                    let by_log_det = only(within, log_det_gradient[row]);
                     let point = Point::at(position[row], width[row], height[row], left[row], right[row]);
                     let by = point.backward(by_z, by_log_det);
-                    gradient[row] = if within { by.x } else { gradient[row] };
+                    gradient[row] = pick(within, by.x, gradient[row]);
                     by_x_knot[row] = -by.x;
                     by_width[row] = by.width;
                     by_y_knot[row] = by_z;
@@ -340,8 +340,8 @@ impl Spline {
                 let (before, after) = (T::of(k as f64 - 1.0), T::of(k as f64));
                 let by = window.of_mut(by_derivatives, k - 1);
                 for row in 0..n {
-                    let by_left = if bin[row] == after { by_left[row] } else { T::zero() };
-                    by[row] = if bin[row] == before { by_right[row] } else { by_left };
+                    let by_left = only(bin[row] == after, by_left[row]);
+                    by[row] = pick(bin[row] == before, by_right[row], by_left);
                 }
             }
             let before = window.of(kept, WIDTHS_BEFORE);
@@ -379,8 +379,8 @@ impl Spline {
             let at = T::of(k as f64);
             let (shares, by) = (window.of(shares, k), window.of_mut(by, k));
             for row in 0..n {
-                let by_size = if bin[row] == at { by_size[row] } else { T::zero() };
-                let by_part = if bin[row] > at { by_knot[row] } else { by_size };
+                let by_size = only(bin[row] == at, by_size[row]);
+                let by_part = pick(bin[row] > at, by_knot[row], by_size);
                 by[row] = shares[row] * (by_part - mean[row]);
             }
         }

@@ -6,12 +6,14 @@
 
 mod additive;
 mod affine;
+mod sigmoidal;
 mod spline;
 #[cfg(test)]
 mod tests;
 
 pub use additive::Additive;
 pub use affine::{Affine, Scale};
+pub use sigmoidal::Sigmoidal;
 pub use spline::{Parameterization, Spline};
 
 use std::fmt::Debug;

@@ -399,7 +399,7 @@ struct Point<T> {
     rise: T,
     /// ξ (1 - ξ).
     middle: T,
-    /// 1 / (s + (left + right - 2 s) ξ (1 - ξ)).
+    /// 1 / (s (ξ² + (1 - ξ)²) + (left + right) ξ (1 - ξ)).
     inverse: T,
     /// (y - the bin's knot) / height.
     ratio: T,
@@ -424,7 +424,8 @@ impl<T: Real> Point<T> {
         let rise = height / width;
         let rest = T::one() - t;
         let middle = t * rest;
-        let inverse = T::one() / (rise + (left + right - (rise + rise)) * middle);
+        // Equation 4's denominator with 1 = (ξ + 1 - ξ)²: every term is positive, so that nothing cancels.
+        let inverse = T::one() / (rise * (t * t + rest * rest) + (left + right) * middle);
         let ratio = (rise * t * t + left * middle) * inverse;
         let numerator = right * t * t + (rise + rise) * middle + left * rest * rest;
         let slope = (rise * inverse) * (rise * inverse) * numerator;

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Additive, Affine, BLOCK, Parameterization, Scale, Spline, TrainMap, Turned};
+use super::{Additive, Affine, BLOCK, Parameterization, Scale, Sigmoidal, Spline, TrainMap, Turned};
 use crate::train::Real;
 
 const SOFTCLIP: Parameterization = Parameterization::Softclip { slope: 1e-3 };
@@ -23,6 +23,9 @@ fn maps<T: Real>() -> Vec<(String, Box<dyn TrainMap<T>>)> {
             let spline = Spline { bins, bound: 3.0, parameterization };
             maps.push((format!("{spline:?}"), Box::new(spline)));
         }
+    }
+    for units in [1, 2, 7] {
+        maps.push((format!("sigmoidal {units}"), Box::new(Sigmoidal { units })));
     }
     maps
 }

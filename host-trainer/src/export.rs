@@ -4,7 +4,7 @@ use flowlet::conditioner::{Shape, WIDEST};
 use flowlet::model_file::MOST_FEATURES;
 
 use crate::calibrate::{Calibrated, KNOTS};
-use crate::model::architecture::{Architecture, Arithmetic, Base, Calibration, Clip, Elementary, Layer, Net};
+use crate::model::architecture::{Architecture, Arithmetic, Base, Calibration, Elementary, Layer, Map, Net};
 use crate::model::{Metadata, Model, ModelError};
 use crate::quantize::QuantizedMlp;
 use crate::train::{Coupling, Dense, Mlp, RealNvp};
@@ -40,13 +40,8 @@ pub fn export(
         Format::Float => Net::float(shape),
         Format::Int8(_) => Net::int8(shape),
     };
-    let coupling = Layer::AffineCoupling {
-        kept: first.a,
-        transformed: first.b,
-        net,
-        clip: Clip::Softsign,
-        elementary: Elementary::Libm,
-    };
+    let coupling =
+        Layer::Coupling { kept: first.a, transformed: first.b, map: Map::AFFINE, net, elementary: Elementary::Libm };
     let block = Layer::Chain(Box::new(Layer::Permute { features }), Box::new(coupling));
     let blocks = Layer::Repeat(flow.blocks.len(), Box::new(block));
     let architecture = Architecture {

@@ -4,9 +4,10 @@
 //! byte, so the fingerprint can be computed on either side.
 
 use flowlet::conditioner::{Shape, WIDEST, float, int8};
-use flowlet::layers::{affine_coupling, cube, permute, reverse, standardize};
+use flowlet::layers::{coupling, cube, permute, reverse, standardize};
 use flowlet::model_file::{self, MOST_FEATURES};
 use flowlet::schema::{Format, Record, Schema};
+use flowlet::univariate::{affine, scale};
 use flowlet::{base, calibration};
 use serde::{Deserialize, Serialize};
 
@@ -55,19 +56,41 @@ pub enum Layer {
         /// Elementary functions.
         elementary: Elementary,
     },
-    /// `AffineCoupling<A, B, N, E>`.
-    AffineCoupling {
+    /// `Coupling<A, B, N, U, E>`.
+    Coupling {
         /// A.
         kept: usize,
         /// B.
         transformed: usize,
+        /// The map of each transformed feature.
+        map: Map,
         /// The conditioner.
         net: Net,
-        /// The clip of the log-scales.
-        clip: Clip,
         /// Elementary functions.
         elementary: Elementary,
     },
+}
+
+/// A map of one feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Map {
+    /// `Affine<S>`.
+    Affine {
+        /// S.
+        scale: Scale,
+    },
+}
+
+impl Map {
+    /// A shift and a clipped log-scale.
+    pub const AFFINE: Self = Self::Affine { scale: Scale::Softsign };
+
+    fn record(self) -> &'static Record {
+        let Self::Affine { scale: Scale::Softsign } = self;
+        let (parameters, fields) = (affine::parameters(&scale::SOFTSIGN), affine::fields(&scale::SOFTSIGN));
+        forever(affine::record(forever(parameters), forever(fields)))
+    }
 }
 
 /// A conditioner; widths in quads.
@@ -103,8 +126,8 @@ words! {
         /// Multiplications and additions rounded separately, in the documented order.
         F32SeparateMultiplyAdd
     }
-    /// The clip of log-scales.
-    Clip {
+    /// From a net's output to a scale.
+    Scale {
         /// a / (1 + |a| / bound).
         Softsign
     }
@@ -255,11 +278,11 @@ impl Layer {
             Self::Cube { elementary } => {
                 Schema::Layer(forever(cube::record(forever(cube::parameters(elementary.name())))))
             }
-            Self::AffineCoupling { kept, transformed, net, clip: Clip::Softsign, elementary } => {
-                let net = net.record();
-                let parameters = affine_coupling::parameters(*kept, *transformed, net, elementary.name());
-                let fields = forever(affine_coupling::fields(net));
-                Schema::Layer(forever(affine_coupling::record(*kept, net, forever(parameters), fields)))
+            Self::Coupling { kept, transformed, map, net, elementary } => {
+                let (map, net) = (map.record(), net.record());
+                let parameters = coupling::parameters(*kept, *transformed, map, net, elementary.name());
+                let fields = forever(coupling::fields(map, net));
+                Schema::Layer(forever(coupling::record(*kept, 2, map, net, forever(parameters), fields)))
             }
         })
     }
@@ -277,7 +300,7 @@ impl Layer {
             Self::Permute { features } => format!("Permute<{features}>"),
             Self::Reverse {} => "Reverse".to_owned(),
             Self::Cube { elementary } => format!("Cube<{}>", elementary.name()),
-            Self::AffineCoupling { kept, transformed, net, elementary, .. } => {
+            Self::Coupling { kept, transformed, map: Map::AFFINE, net, elementary } => {
                 format!("AffineCoupling<{kept}, {transformed}, {}{}>", net.rust_type(), suffix(elementary))
             }
         }
@@ -290,7 +313,7 @@ impl Layer {
             Self::Turned(layer) => layer.fits(features, context),
             Self::Standardize { features: own } | Self::Permute { features: own } => *own == features,
             Self::Reverse {} | Self::Cube { .. } => true,
-            Self::AffineCoupling { kept, transformed, net, .. } => {
+            Self::Coupling { kept, transformed, net, .. } => {
                 let shape = net.shape();
                 kept.checked_add(*transformed) == Some(features)
                     && shape.inputs == (kept + context).div_ceil(4)
@@ -380,11 +403,7 @@ impl Architecture {
     pub fn family(&self) -> &'static str {
         let mut leaves = Vec::new();
         self.layers.leaves(&mut leaves);
-        if leaves.iter().any(|layer| matches!(layer, Layer::AffineCoupling { .. })) {
-            "realnvp"
-        } else {
-            "element-wise"
-        }
+        if leaves.iter().any(|layer| matches!(layer, Layer::Coupling { .. })) { "realnvp" } else { "element-wise" }
     }
 
     /// How the conditioners store their weights.
@@ -392,7 +411,7 @@ impl Architecture {
     pub fn number_format(&self) -> &'static str {
         let mut leaves = Vec::new();
         self.layers.leaves(&mut leaves);
-        let quantized = leaves.iter().any(|layer| matches!(layer, Layer::AffineCoupling { net: Net::Int8 { .. }, .. }));
+        let quantized = leaves.iter().any(|layer| matches!(layer, Layer::Coupling { net: Net::Int8 { .. }, .. }));
         if quantized { "int8" } else { "f32" }
     }
 }
@@ -443,9 +462,12 @@ mod tests {
         Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE.describe(&mut text);
         let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
         let name = short(std::any::type_name::<Detector<Flow<5, Quantized>, 64>>());
-        // The compiler writes out the defaults.
-        let name =
-            name.replace(", Libm>", ">").replace(", StandardNormal<5>>", ">").replace(", StandardNormal<5>, 0>", ">");
+        // The compiler writes out the defaults, and what an alias stands for.
+        let name = name
+            .replace("Coupling<", "AffineCoupling<")
+            .replace(", Libm>", ">")
+            .replace(", StandardNormal<5>>", ">")
+            .replace(", StandardNormal<5>, 0>", ">");
         assert_eq!(parsed.rust_type(), name);
     }
 }

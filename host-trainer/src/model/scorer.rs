@@ -9,11 +9,12 @@ use flowlet::conditioner::Evaluate;
 use flowlet::conditioner::float::FloatView;
 use flowlet::conditioner::int8::Int8View;
 use flowlet::flow::check_finite;
-use flowlet::layers::affine_coupling::AffineCouplingView;
+use flowlet::layers::coupling::CouplingView;
 use flowlet::layers::cube;
 use flowlet::layers::permute::{gather, scatter};
 use flowlet::layers::standardize::StandardizeView;
-use flowlet::{Assessment, Libm, Micromath, ReadingError, Real};
+use flowlet::univariate::scale::Softsign;
+use flowlet::{Affine, Assessment, Libm, Micromath, ReadingError, Real};
 use rand::Rng;
 use zerocopy::FromBytes;
 
@@ -38,7 +39,7 @@ enum Node<'a> {
     Permute(&'a [u32]),
     Reverse,
     Cube,
-    AffineCoupling(AffineCouplingView<NetView<'a>>, Elementary),
+    Coupling(CouplingView<Affine, NetView<'a>>, Elementary),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +91,7 @@ impl<'a> Node<'a> {
             Layer::Permute { features } => Self::Permute(slice(bytes, *features)?),
             Layer::Reverse {} => Self::Reverse,
             Layer::Cube { .. } => Self::Cube,
-            Layer::AffineCoupling { kept, net, elementary, .. } => {
+            Layer::Coupling { kept, net, elementary, .. } => {
                 let inverse_bound = scalar(bytes)?;
                 let (conditioner, rest) = match net {
                     Net::Int8 { .. } => {
@@ -103,7 +104,8 @@ impl<'a> Node<'a> {
                     }
                 };
                 *bytes = rest;
-                Self::AffineCoupling(AffineCouplingView { kept: *kept, inverse_bound, conditioner }, *elementary)
+                let map = Affine { scale: Softsign { inverse_bound } };
+                Self::Coupling(CouplingView { kept: *kept, outputs: 2, map, conditioner }, *elementary)
             }
         })
     }
@@ -133,8 +135,8 @@ impl<'a> Node<'a> {
                 0.0
             }
             Self::Cube => cube::inverse::<f32, Libm>(x),
-            Self::AffineCoupling(view, Elementary::Libm) => view.inverse::<f32, Libm>(x, context),
-            Self::AffineCoupling(view, Elementary::Micromath) => view.inverse::<f32, Micromath>(x, context),
+            Self::Coupling(view, Elementary::Libm) => view.inverse::<f32, Libm>(x, context),
+            Self::Coupling(view, Elementary::Micromath) => view.inverse::<f32, Micromath>(x, context),
         }
     }
 
@@ -163,8 +165,8 @@ impl<'a> Node<'a> {
                 0.0
             }
             Self::Cube => cube::forward::<f32, Libm>(z),
-            Self::AffineCoupling(view, Elementary::Libm) => view.forward::<f32, Libm>(z, context),
-            Self::AffineCoupling(view, Elementary::Micromath) => view.forward::<f32, Micromath>(z, context),
+            Self::Coupling(view, Elementary::Libm) => view.forward::<f32, Libm>(z, context),
+            Self::Coupling(view, Elementary::Micromath) => view.forward::<f32, Micromath>(z, context),
         }
     }
 }

@@ -95,7 +95,7 @@ fn parameters(layer: &Layer) -> usize {
         Layer::Chain(first, second) => parameters(first) + parameters(second),
         Layer::Repeat(times, layer) => times * parameters(layer),
         Layer::Turned(layer) => parameters(layer),
-        Layer::AffineCoupling { kept, transformed, net, .. } => {
+        Layer::Coupling { kept, transformed, net, .. } => {
             let (hidden, deep, outputs) = (4 * net.shape().hidden, net.shape().deep, 2 * transformed);
             (kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
         }

@@ -1,6 +1,6 @@
 //! Scale and shift, "Density estimation using Real NVP" (Dinh, Sohl-Dickstein, Bengio 2017), equations 7 and 8.
 
-use super::{TrainMap, Turned, vectorize};
+use super::{TrainMap, Turned, clamp, vectorize};
 use crate::train::Real;
 
 /// z = (x - t) / s, log |dz/dx| = -ln s; the parameters are the shift t and the u of the scale s(u).
@@ -15,8 +15,8 @@ pub struct Affine {
 pub enum Scale {
     /// ln s = u / (1 + |u| / bound).
     Softsign {
-        /// The largest log-scale.
-        bound: f32,
+        /// 1 / bound of the log-scales.
+        inverse_bound: f32,
     },
     /// ln s = u, clamped to ±80.
     Exp,
@@ -36,15 +36,6 @@ pub enum Scale {
 
 /// Where log-scales are clamped, as in the core.
 const LIMIT: f64 = 80.0;
-
-/// Within ±[`LIMIT`], and the slope of that.
-#[inline(always)]
-fn clamp<T: Real>(value: T) -> (T, T) {
-    let limit = T::of(LIMIT);
-    let low = if value < -limit { -limit } else { value };
-    let clamped = if low > limit { limit } else { low };
-    (clamped, if value.abs() < limit { T::one() } else { T::zero() })
-}
 
 /// What a row loop needs of a scale: ln s, d ln s / du, and the factor: s if `TURNED`, else 1 / s.
 trait ScaleMap<T: Real>: Copy {
@@ -71,7 +62,7 @@ struct Exp;
 impl<T: Real> ScaleMap<T> for Exp {
     #[inline(always)]
     fn at<const TURNED: bool>(self, raw: T) -> (T, T, T) {
-        let (log_scale, slope) = clamp(raw);
+        let (log_scale, slope) = clamp(raw, T::of(LIMIT));
         (log_scale, slope, (if TURNED { log_scale } else { -log_scale }).fast_exp())
     }
 }
@@ -112,7 +103,7 @@ struct InverseSigmoid;
 impl<T: Real> ScaleMap<T> for InverseSigmoid {
     #[inline(always)]
     fn at<const TURNED: bool>(self, raw: T) -> (T, T, T) {
-        let (raw, slope) = clamp(raw + T::of(2.0));
+        let (raw, slope) = clamp(raw + T::of(2.0), T::of(LIMIT));
         let sigmoid = raw.fast_sigmoid();
         let factor = if TURNED { T::one() / sigmoid } else { sigmoid };
         ((-raw).fast_softplus(), -slope * (-raw).fast_sigmoid(), factor)
@@ -136,8 +127,8 @@ impl Affine {
     fn inverse<T: Real, const TURNED: bool>(self, parameters: &[T], x: &mut [T], log_det: &mut [T], kept: &mut [T]) {
         let of = |value: f32| T::of(f64::from(value));
         match self.scale {
-            Scale::Softsign { bound } => {
-                let softsign = Softsign(of(1.0 / bound));
+            Scale::Softsign { inverse_bound } => {
+                let softsign = Softsign(of(inverse_bound));
                 vectorize(
                     #[inline(always)]
                     || inverse::<T, _, TURNED>(softsign, parameters, x, log_det, kept),

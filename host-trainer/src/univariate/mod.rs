@@ -74,6 +74,13 @@ fn only<T: Real>(counts: bool, number: T) -> T {
     pick(counts, number, T::zero())
 }
 
+/// A number within ±`limit`, and the slope of that.
+#[inline(always)]
+fn clamp<T: Real>(value: T, limit: T) -> (T, T) {
+    let low = pick(value < -limit, -limit, value);
+    (pick(low > limit, limit, low), only(value.abs() < limit, T::one()))
+}
+
 /// Rows that maps of many parameters work on at a time, in buffers on the stack: the compiler knows that those do not
 /// overlap, and they stay in the first-level cache.
 const BLOCK: usize = 64;
@@ -95,13 +102,19 @@ impl Window {
         (0..rows).step_by(BLOCK).map(move |start| Self { rows, start, len: BLOCK.min(rows - start) })
     }
 
+    /// How many rows, in a way that lets the compiler see that they fit in a block.
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.len.min(BLOCK)
+    }
+
     #[inline(always)]
     fn of<T>(self, values: &[T], index: usize) -> &[T] {
-        &values[index * self.rows + self.start..][..self.len]
+        &values[index * self.rows + self.start..][..self.len()]
     }
 
     #[inline(always)]
     fn of_mut<T>(self, values: &mut [T], index: usize) -> &mut [T] {
-        &mut values[index * self.rows + self.start..][..self.len]
+        &mut values[index * self.rows + self.start..][..self.len()]
     }
 }

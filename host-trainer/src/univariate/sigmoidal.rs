@@ -1,22 +1,27 @@
 //! Deep sigmoidal flow, "Neural Autoregressive Flows" (Huang, Krueger, Lacoste, Courville 2018), equation 8.
 
-use super::{BLOCK, Block, TrainMap, Window, only, pick, vectorize};
+use super::{BLOCK, Block, TrainMap, Window, clamp, only, vectorize};
 use crate::train::Real;
 
 /// z = logit(Σ w_k sigmoid(a_k x + b_k)), a mixture of K sigmoids, unsquashed.
 ///
-/// The parameters are K of the slopes, a = ln(1 + e^u), K of the offsets b, and K logarithms of weights, of which w is the
-/// softmax.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The parameters are K of the slopes, ln a = u / (1 + |u| / bound), K offsets b, and K logarithms of weights, of which w
+/// is the softmax.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sigmoidal {
     /// K.
     pub units: usize,
+    /// 1 / bound of the logarithms of the slopes.
+    pub inverse_bound: f32,
 }
+
+/// Where logarithms of slopes are clamped, as in the core.
+const STEEPEST: f64 = 14.0;
 
 /// Kept of each unit, once [`Sigmoidal::inverse_rows`] is through with it.
 ///
-/// dz/dc, where c = a x + b, dz/d log w, the same of the log-determinant, its derivative by the slope's parameter
-/// without c, a, and da/du.
+/// dz/dc, where c = a x + b, dz/d log w, the same of the log-determinant, its derivative by ln a while c stays, a, and
+/// d ln a / du.
 const Z_BY_C: usize = 0;
 const Z_BY_LOG_WEIGHT: usize = 1;
 const LOG_DET_BY_C: usize = 2;
@@ -46,22 +51,33 @@ impl<T: Real> Exponentials<T> {
     }
 
     #[inline(always)]
-    fn see(&mut self, row: usize, exponent: T) {
-        let largest = self.largest[row];
-        self.largest[row] = pick(exponent > largest, exponent, largest);
+    fn see(&mut self, exponents: &[T]) {
+        for (largest, exponent) in self.largest.iter_mut().zip(exponents) {
+            *largest = largest.max(*exponent);
+        }
     }
 
-    /// e^(exponent - largest) · factor, which is added.
+    /// Turns `exponents` into e^(exponent - largest) · factor and adds that.
     #[inline(always)]
-    fn add(&mut self, row: usize, exponent: T, factor: T) -> T {
-        let term = (exponent - self.largest[row]).fast_exp() * factor;
-        self.sum[row] += term;
-        term
+    fn add(&mut self, exponents: &mut [T], factors: &[T]) {
+        for (((exponent, factor), largest), sum) in
+            exponents.iter_mut().zip(factors).zip(&self.largest).zip(&mut self.sum)
+        {
+            *exponent = (*exponent - *largest).fast_exp() * *factor;
+            *sum += *exponent;
+        }
     }
 
     #[inline(always)]
     fn ln(&self, row: usize) -> T {
         self.largest[row] + self.sum[row].fast_ln()
+    }
+
+    /// What divides by the sums.
+    #[inline(always)]
+    fn inverse(mut self) -> Block<T> {
+        self.sum.iter_mut().for_each(|sum| *sum = T::one() / *sum);
+        self.sum
     }
 }
 
@@ -71,10 +87,12 @@ fn negative<T: Real>(value: T) -> T {
     only(value < T::zero(), value)
 }
 
-/// a and da/du.
+/// a and d ln a / du.
 #[inline(always)]
-fn slope<T: Real>(raw: T) -> (T, T) {
-    (raw.fast_softplus(), raw.fast_sigmoid())
+fn slope<T: Real>(raw: T, inverse_bound: T) -> (T, T) {
+    let damping = T::one() / (T::one() + raw.abs() * inverse_bound);
+    let (log_slope, by_raw) = clamp(raw * damping, T::of(STEEPEST));
+    (log_slope.fast_exp(), by_raw * damping * damping)
 }
 
 impl Sigmoidal {
@@ -83,27 +101,31 @@ impl Sigmoidal {
     #[inline(always)]
     fn inverse_rows<T: Real>(&self, parameters: &[T], x: &mut [T], log_det: &mut [T], kept: &mut [T]) {
         let (rows, units) = (x.len(), self.units);
+        let inverse_bound = T::of(f64::from(self.inverse_bound));
         let (own, kept) = kept.split_at_mut(rows);
         own.copy_from_slice(x);
+        let zeros = [T::zero(); BLOCK];
         for window in Window::cover(rows) {
-            let n = window.len;
+            let n = window.len();
             let (x, log_det) = (window.of_mut(x, 0), window.of_mut(log_det, 0));
             let [mut weight, mut above, mut below, mut density] = [Exponentials::<T>::new(); 4];
             for k in 0..units {
                 let raw_slope = window.of(parameters, k);
                 let offset = window.of(parameters, units + k);
                 let log_weight = window.of(parameters, 2 * units + k);
-                let [mut sum, mut by_x, mut by_raw] = [[T::zero(); BLOCK]; 3];
+                let [mut sum, mut by_x, mut by_raw, mut up, mut down, mut both] = [zeros; 6];
                 for row in 0..n {
-                    (by_x[row], by_raw[row]) = slope(raw_slope[row]);
+                    (by_x[row], by_raw[row]) = slope(raw_slope[row], inverse_bound);
                     let c = by_x[row] * x[row] + offset[row];
-                    let log_weight = log_weight[row];
-                    weight.see(row, log_weight);
-                    above.see(row, log_weight + negative(c));
-                    below.see(row, log_weight + negative(-c));
-                    density.see(row, log_weight - c.abs());
                     sum[row] = c;
+                    up[row] = log_weight[row] + negative(c);
+                    down[row] = log_weight[row] + negative(-c);
+                    both[row] = log_weight[row] - c.abs();
                 }
+                weight.see(log_weight);
+                above.see(&up[..n]);
+                below.see(&down[..n]);
+                density.see(&both[..n]);
                 for (index, values) in [(SUM, &sum), (SLOPE, &by_x), (SLOPE_BY_RAW, &by_raw)] {
                     window.of_mut(kept, KEPT * k + index).copy_from_slice(&values[..n]);
                 }
@@ -112,16 +134,21 @@ impl Sigmoidal {
                 let log_weight = window.of(parameters, 2 * units + k);
                 let of = |index| window.of(kept, KEPT * k + index);
                 let (sum, by_x) = (of(SUM), of(SLOPE));
-                let mut terms = [[T::zero(); BLOCK]; 4];
+                let [mut up, mut down, mut both, mut own, mut factor, mut by_both] = [zeros; 6];
                 for row in 0..n {
-                    let (c, log_weight) = (sum[row], log_weight[row]);
-                    let factor = T::one() / (T::one() + (-c.abs()).fast_exp());
-                    terms[0][row] = above.add(row, log_weight + negative(c), factor);
-                    terms[1][row] = below.add(row, log_weight + negative(-c), factor);
-                    terms[2][row] = density.add(row, log_weight - c.abs(), factor * factor * by_x[row]);
-                    terms[3][row] = weight.add(row, log_weight, T::one());
+                    let c = sum[row];
+                    factor[row] = T::one() / (T::one() + (-c.abs()).fast_exp());
+                    by_both[row] = factor[row] * factor[row] * by_x[row];
+                    up[row] = log_weight[row] + negative(c);
+                    down[row] = log_weight[row] + negative(-c);
+                    both[row] = log_weight[row] - c.abs();
+                    own[row] = log_weight[row];
                 }
-                for (index, values) in [POSITIVE, NEGATIVE, DENSITY, WEIGHT].into_iter().zip(&terms) {
+                above.add(&mut up[..n], &factor);
+                below.add(&mut down[..n], &factor);
+                density.add(&mut both[..n], &by_both);
+                weight.add(&mut own[..n], &[T::one(); BLOCK]);
+                for (index, values) in [(POSITIVE, &up), (NEGATIVE, &down), (DENSITY, &both), (WEIGHT, &own)] {
                     window.of_mut(kept, KEPT * k + index).copy_from_slice(&values[..n]);
                 }
             }
@@ -130,12 +157,10 @@ impl Sigmoidal {
                 // The weights' sum is not divided by: in z it cancels, and of three logarithms one is left.
                 x[row] = ln_above - ln_below;
                 log_det[row] += density.ln(row) - ln_above - ln_below + weight.ln(row);
-                for sum in [&mut above, &mut below, &mut density, &mut weight] {
-                    sum.sum[row] = T::one() / sum.sum[row];
-                }
             }
+            let [above, below, density, weight] = [above, below, density, weight].map(Exponentials::inverse);
             for k in 0..units {
-                let mut values = [[T::zero(); BLOCK]; KEPT];
+                let mut values = [zeros; KEPT];
                 for (index, values) in values.iter_mut().enumerate() {
                     values[..n].copy_from_slice(window.of(kept, KEPT * k + index));
                 }
@@ -144,16 +169,16 @@ impl Sigmoidal {
                     let high = c.fast_sigmoid();
                     let low = (-c).fast_sigmoid();
                     // Shares of the unit in the four sums.
-                    let positive = values[POSITIVE][row] * above.sum[row];
-                    let negative = values[NEGATIVE][row] * below.sum[row];
-                    let density = values[DENSITY][row] * density.sum[row];
-                    let weight = values[WEIGHT][row] * weight.sum[row];
+                    let positive = values[POSITIVE][row] * above[row];
+                    let negative = values[NEGATIVE][row] * below[row];
+                    let density = values[DENSITY][row] * density[row];
+                    let weight = values[WEIGHT][row] * weight[row];
                     let (positive_by_c, negative_by_c) = (positive * low, negative * high);
                     values[Z_BY_C][row] = positive_by_c + negative_by_c;
                     values[Z_BY_LOG_WEIGHT][row] = positive - negative;
                     values[LOG_DET_BY_C][row] = density * (low - high) - positive_by_c + negative_by_c;
                     values[LOG_DET_BY_LOG_WEIGHT][row] = density - positive - negative + weight;
-                    values[LOG_DET_BY_SLOPE][row] = density / values[SLOPE][row] * values[SLOPE_BY_RAW][row];
+                    values[LOG_DET_BY_SLOPE][row] = density;
                 }
                 for (index, values) in values.iter().enumerate().take(SLOPE) {
                     window.of_mut(kept, KEPT * k + index).copy_from_slice(&values[..n]);
@@ -175,7 +200,7 @@ impl Sigmoidal {
         let (by_slopes, rest) = parameter_gradient.split_at_mut(units * rows);
         let (by_offsets, by_log_weights) = rest.split_at_mut(units * rows);
         for window in Window::cover(rows) {
-            let n = window.len;
+            let n = window.len();
             let (x, gradient, by_log_det) =
                 (window.of(x, 0), window.of_mut(gradient, 0), window.of(log_det_gradient, 0));
             let mut by_x = [T::zero(); BLOCK];
@@ -196,7 +221,7 @@ impl Sigmoidal {
                 let by_offset = &*by;
                 let by = window.of_mut(by_slopes, k);
                 for row in 0..n {
-                    by[row] = by_offset[row] * x[row] * by_raw[row] + by_log_det[row] * by_slope[row];
+                    by[row] = (by_offset[row] * x[row] * a[row] + by_log_det[row] * by_slope[row]) * by_raw[row];
                 }
             }
             gradient.copy_from_slice(&by_x[..n]);
@@ -216,7 +241,7 @@ impl<T: Real> TrainMap<T> for Sigmoidal {
     /// Slopes of 1 and offsets next to each other: units that are alike would have the same derivatives, and stay alike.
     fn start(&self) -> Vec<f64> {
         let spread = (self.units.max(2) - 1) as f64;
-        let mut start = vec![1.0_f64.exp_m1().ln(); self.units];
+        let mut start = vec![0.0; self.units];
         start.extend((0..self.units).map(|k| if self.units > 1 { 2.0 * k as f64 / spread - 1.0 } else { 0.0 }));
         start.resize(3 * self.units, 0.0);
         start

@@ -20,10 +20,11 @@ pub struct Spline {
 /// How widths, heights and derivatives come from a net's outputs. Widths and heights are shares of 2 B.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Parameterization {
-    /// zuko's: the shares are a softmax of u / (1 + 2 |u| / L), the derivatives are e^(u / (1 + |u| / L)), L = -ln slope.
+    /// zuko's: the shares are a softmax of u / (1 + 2 |u| / L), the derivatives are e^(u / (1 + |u| / L)), the
+    /// smallest of which is e^-L.
     Softclip {
-        /// The smallest derivative.
-        slope: f32,
+        /// 1 / L.
+        inverse_bound: f32,
     },
     /// nflows': the shares are floor + (1 - K floor) softmax(u), the derivatives are floor + ln(1 + e^u).
     Floored {
@@ -156,14 +157,14 @@ impl Spline {
         x: &Block<T>,
         bin: &mut Block<T>,
     ) -> Bins<T> {
-        let n = window.len;
+        let n = window.len();
         let zeros = [T::zero(); BLOCK];
         let mut top = zeros;
         if F::UNBOUNDED {
             top[..n].copy_from_slice(window.of(raw, 0));
             for k in 1..self.bins {
                 for (top, raw) in top[..n].iter_mut().zip(window.of(raw, k)) {
-                    *top = if *raw > *top { *raw } else { *top };
+                    *top = top.max(*raw);
                 }
             }
         }
@@ -227,7 +228,7 @@ impl Spline {
         let (width_shares, height_shares) = shares.split_at_mut(bins * rows);
         let zeros = [T::zero(); BLOCK];
         for window in Window::cover(rows) {
-            let n = window.len;
+            let n = window.len();
             // Rows outside go through the middle, and what comes of it is dropped.
             let mut inside = zeros;
             for (inside, x) in inside[..n].iter_mut().zip(window.of(x, 0)) {
@@ -309,7 +310,7 @@ impl Spline {
         let (by_heights, by_derivatives) = rest.split_at_mut(bins * rows);
         let zeros = [T::zero(); BLOCK];
         for window in Window::cover(rows) {
-            let n = window.len;
+            let n = window.len();
             let [mut by_left, mut by_right] = [zeros; 2];
             let [mut by_x_knot, mut by_width, mut by_y_knot, mut by_height] = [zeros; 4];
             {
@@ -364,7 +365,7 @@ impl Spline {
         [by_knot, by_size]: [&mut Block<T>; 2],
         by: &mut [T],
     ) {
-        let n = window.len;
+        let n = window.len();
         let bound = T::of(f64::from(self.bound));
         let (floor, shared) = self.shares(form);
         let (floor, shared) = ((bound + bound) * floor, (bound + bound) * shared);
@@ -467,8 +468,8 @@ macro_rules! with_form {
     ($spline:expr, $form:ident => $work:expr) => {{
         let of = |value: f32| T::of(f64::from(value));
         match $spline.parameterization {
-            Parameterization::Softclip { slope } => {
-                let $form = Softclip(T::one() / -of(slope).ln());
+            Parameterization::Softclip { inverse_bound } => {
+                let $form = Softclip(of(inverse_bound));
                 vectorize(
                     #[inline(always)]
                     || $work,

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Additive, Affine, BLOCK, Parameterization, Scale, Sigmoidal, Spline, TrainMap, Turned};
 use crate::train::Real;
 
-const SOFTCLIP: Parameterization = Parameterization::Softclip { slope: 1e-3 };
+const SOFTCLIP: Parameterization = Parameterization::Softclip { inverse_bound: 0.145 };
 const FLOORED: Parameterization = Parameterization::Floored { share: 1e-3, derivative: 1e-3 };
 
 /// Every map by name, with every choice that it has.
@@ -14,7 +14,7 @@ fn maps<T: Real>() -> Vec<(String, Box<dyn TrainMap<T>>)> {
     let mut maps: Vec<(String, Box<dyn TrainMap<T>>)> =
         vec![("additive".into(), Box::new(Additive)), ("turned additive".into(), Box::new(Turned(Additive)))];
     let (softplus, sigmoid) = (Scale::Softplus { floor: 1e-3 }, Scale::Sigmoid { floor: 1e-3 });
-    for scale in [Scale::Softsign { bound: 3.0 }, Scale::Exp, softplus, sigmoid, Scale::InverseSigmoid] {
+    for scale in [Scale::Softsign { inverse_bound: 0.3 }, Scale::Exp, softplus, sigmoid, Scale::InverseSigmoid] {
         maps.push((format!("{scale:?}"), Box::new(Affine { scale })));
         maps.push((format!("turned {scale:?}"), Box::new(Turned(Affine { scale }))));
     }
@@ -25,7 +25,7 @@ fn maps<T: Real>() -> Vec<(String, Box<dyn TrainMap<T>>)> {
         }
     }
     for units in [1, 2, 7] {
-        maps.push((format!("sigmoidal {units}"), Box::new(Sigmoidal { units })));
+        maps.push((format!("sigmoidal {units}"), Box::new(Sigmoidal { units, inverse_bound: 0.2 })));
     }
     maps
 }
@@ -149,7 +149,7 @@ fn start_close_to_the_identity() {
         let x: Vec<f64> = (0..ROWS).map(|row| 6.0 * row as f64 / ROWS as f64 - 3.0).collect();
         let passed = Rows { parameters, x: x.clone() }.pass(&*map, &[0.0; ROWS], &[0.0; ROWS]);
         for (x, z) in x.iter().zip(&passed.z) {
-            assert!((x - z).abs() < 0.2 * x.abs() + 1e-9, "{name}: {z} of {x}");
+            assert!((x - z).abs() < 0.25 * x.abs() + 1e-9, "{name}: {z} of {x}");
         }
     }
 }

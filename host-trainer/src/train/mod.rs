@@ -24,7 +24,7 @@ mod families;
 >>>>>>> main
 mod fit;
 mod flow;
-mod gemm;
+pub(crate) mod gemm;
 mod model;
 mod objective;
 mod optimizer;

@@ -13,7 +13,7 @@ mod standardize;
 mod trained;
 mod view;
 
-pub use coupling::{AffineCoupling, TrainedCoupling};
+pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
@@ -125,7 +125,7 @@ kinds! {
     /// x = z³.
     Cube,
     /// Some features condition the others.
-    AffineCoupling,
+    Coupling,
 }
 
 /// Compositions have schemas, not records.

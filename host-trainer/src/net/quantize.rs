@@ -11,10 +11,10 @@
 use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;
 
-use super::train::{Apply, sigmoid};
+use super::train::Apply;
 use super::{Activation, Band, Body, Matrix, Net};
 use crate::quantize::rounding::{Spread, corrected};
-use crate::train::Tape;
+use crate::train::{Fast, Tape};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.
 const WEIGHT_LIMIT: f64 = 127.0;
@@ -136,7 +136,7 @@ impl Net {
                 for index in (1..=self.hidden.deep).step_by(2) {
                     let open = work.activated(index, &units, &exact[index]);
                     let gate = work.linear(index + 1, &units, &exact[index + 1], GATE_UNIT);
-                    let gate = gate.values.map(|sum| grid(sigmoid(sum), TABLE_UNIT));
+                    let gate = gate.values.map(|sum| grid(sum.fast_sigmoid(), TABLE_UNIT));
                     units = Given::new(&open.values.component_mul(&gate), open.unit);
                 }
                 units
@@ -182,7 +182,7 @@ impl Net {
                 for index in (1..=deep).step_by(2) {
                     exact.push(sums(index, &read));
                     exact.push(sums(index + 1, &read));
-                    read = active(exact[index].clone()).component_mul(&exact[index + 1].map(sigmoid));
+                    read = active(exact[index].clone()).component_mul(&exact[index + 1].map(Fast::fast_sigmoid));
                 }
             }
         }

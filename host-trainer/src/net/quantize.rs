@@ -13,7 +13,7 @@ use nalgebra::DMatrix;
 
 use super::train::Apply;
 use super::{Activation, Band, Body, Matrix, Net};
-use crate::quantize::rounding::{Spread, corrected};
+use crate::quantize::rounding::{Spread, corrected_by};
 use crate::train::{Fast, Tape};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.
@@ -72,6 +72,15 @@ impl Given {
 
 fn grid(value: f64, unit: f64) -> f64 {
     (value / unit).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) * unit
+}
+
+/// Rows times their costs.
+fn weighed(rows: &DMatrix<f64>, costs: &[f64]) -> DMatrix<f64> {
+    let mut weighed = rows.clone();
+    for mut column in weighed.column_iter_mut() {
+        column.iter_mut().zip(costs).for_each(|(value, cost)| *value *= cost);
+    }
+    weighed
 }
 
 /// The value of one unit of activations like these. Those that are all zero still get a positive one.
@@ -258,8 +267,13 @@ impl Work<'_> {
         for band in self.net.bands(matrix) {
             let inputs = given.values.columns(0, band.inputs).into_owned().insert_column(band.inputs, 1.0);
             let targets = targets.columns(band.outputs.start, band.outputs.len()).into_owned();
-            let weights = corrected(&self.weights(matrix, &band), &inputs, &targets);
-            let even = Spread::new(&inputs, None);
+            // Products with the transpose, which nalgebra multiplies in blocks.
+            let transposed = inputs.transpose();
+            let moments = &transposed * &inputs;
+            let weights = self.weights(matrix, &band);
+            let residual = &transposed * (targets - &inputs * weights.transpose());
+            let weights = corrected_by(&weights, moments.clone(), &residual);
+            let even = Spread::of_moments(moments);
             // Outputs of one feature often have the same costs.
             let mut weighted: Option<(Vec<f64>, Spread)> = None;
             for (output, row) in band.outputs.clone().zip(weights.row_iter()) {
@@ -274,7 +288,7 @@ impl Work<'_> {
                         let known = weighted.take().filter(|(known, _)| *known == costs);
                         &weighted
                             .insert(known.unwrap_or_else(|| {
-                                let spread = Spread::new(&inputs, Some(&costs));
+                                let spread = Spread::of_moments(&transposed * weighed(&inputs, &costs));
                                 (costs, spread)
                             }))
                             .1

@@ -315,7 +315,6 @@ fn quantized_outputs_follow_the_exact_ones() {
         let parameters = random(&net, 0.8, &mut rng);
         let even = quantization_error(&name, &net, &parameters, |_, _| 1.0);
         let weighted = quantization_error(&name, &net, &parameters, |output, exact| (0.1 * exact[output]).exp());
-        println!("{name}: {even:.1e} {weighted:.1e}");
         assert!(even < 1e-4 && weighted < 1e-4, "{name}: {even} {weighted}");
     }
 }

@@ -1,7 +1,7 @@
 //! Batched forward and backward passes of nets, feature-major: `values[feature * rows + row]`.
 //!
-//! What a row of a masked matrix sees is a prefix of its inputs, so matrices are multiplied a band of equal prefixes at
-//! a time: masked weights cost nothing, and as nothing is ever added to them, they stay zero.
+//! What a row of a masked matrix sees is a prefix of its inputs, so matrices are multiplied a few rows at a time with
+//! the longest of their prefixes: most masked weights cost nothing. They are zero, and their gradient is kept zero.
 
 use pulp::Arch;
 use rand::RngExt;
@@ -229,7 +229,7 @@ impl Net {
             sums.iter_mut().for_each(|sum| *sum += *bias);
         }
         let weights = &parameters[matrix.weights()];
-        for band in self.bands(matrix) {
+        for band in self.groups(matrix) {
             let left = Left::row_major(&weights[band.outputs.start * matrix.inputs..], matrix.inputs);
             let sums = &mut sums[band.outputs.start * rows..band.outputs.end * rows];
             multiply_add([band.outputs.len(), band.inputs, rows], left, input, sums);
@@ -266,13 +266,18 @@ impl<T: Real> Backward<'_, T> {
         transpose(input, rows, &mut by_row);
         let weights = &self.parameters[matrix.weights()];
         let weight_gradient = &mut self.parameter_gradient[matrix.weights()];
-        for band in net.bands(matrix) {
+        for band in net.groups(matrix) {
             let gradient = &gradient[band.outputs.start * rows..band.outputs.end * rows];
             let left = Left::row_major(gradient, rows);
             let shape = [band.outputs.len(), rows, band.inputs];
             multiply_add_columns(shape, width, left, &by_row, &mut weight_gradient[band.outputs.start * width..]);
             let left = Left::transposed(&weights[band.outputs.start * width..], width);
             multiply_add([band.inputs, band.outputs.len(), rows], left, gradient, input_gradient);
+        }
+        for band in net.bands(matrix) {
+            for output in band.outputs {
+                weight_gradient[output * width + band.inputs..(output + 1) * width].fill(T::zero());
+            }
         }
         tape.recycle(by_row);
     }

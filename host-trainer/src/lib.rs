@@ -15,6 +15,7 @@ pub mod image;
 pub mod layers;
 pub mod metrics;
 pub mod model;
+pub mod net;
 pub mod quantize;
 pub mod report;
 pub mod scoring;

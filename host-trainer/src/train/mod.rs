@@ -22,7 +22,7 @@ mod exp;
 mod families;
 mod fit;
 mod flow;
-mod gemm;
+pub(crate) mod gemm;
 mod model;
 mod objective;
 mod optimizer;

@@ -4,6 +4,7 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
+//! exp.rs         exponentials and logarithms that vectorize
 //! families.rs    which layers a family of flows is made of
 //! conditioner.rs the nets inside layers, on gemm.rs, the matrix product
 //! optimizer.rs   Adam, its schedule and its clip

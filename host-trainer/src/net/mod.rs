@@ -110,6 +110,9 @@ enum Place {
     Last,
 }
 
+/// The outputs that are multiplied together, at the least.
+const GROUP: usize = 16;
+
 /// Consecutive outputs of a matrix that see the same inputs, the first ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Band {
@@ -234,6 +237,19 @@ impl Net {
                 }
             })
             .filter(|band| !band.outputs.is_empty())
+    }
+
+    /// Bands, joined until they are worth a multiplication of their own: what some of their outputs do not see is zero.
+    fn groups(&self, matrix: Matrix) -> impl Iterator<Item = Band> {
+        let mut bands = self.bands(matrix);
+        std::iter::from_fn(move || {
+            let mut group = bands.next()?;
+            while group.outputs.len() < GROUP {
+                let Some(next) = bands.next() else { break };
+                group = Band { outputs: group.outputs.start..next.outputs.end, inputs: next.inputs };
+            }
+            Some(group)
+        })
     }
 }
 

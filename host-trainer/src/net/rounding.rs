@@ -20,6 +20,7 @@ impl Spread {
     /// Of inputs given as rows of `inputs`, the constant 1 of the bias as last column, with a weight for each row.
     ///
     /// Where the moments are not finite the columns are rounded independently.
+    #[cfg(test)]
     pub fn new(inputs: &DMatrix<f64>, weights: Option<&[f64]>) -> Self {
         let moments = match weights {
             None => inputs.tr_mul(inputs),

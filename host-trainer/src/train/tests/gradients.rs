@@ -66,9 +66,19 @@ fn batch(features: usize, rng: &mut ChaCha8Rng) -> Batch<f64> {
     batch
 }
 
-fn parameters(layers: &Sequence, rng: &mut ChaCha8Rng) -> Vec<f64> {
+fn parameters(layers: &Sequence, features: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     // Not the starting values: those have zeros in every last layer.
-    (0..Trainable::<f64>::parameters(layers)).map(|_| rng.random_range(-0.8..0.8)).collect()
+    let mut parameters: Vec<f64> =
+        (0..Trainable::<f64>::parameters(layers)).map(|_| rng.random_range(-0.8..0.8)).collect();
+    // What is masked has no gradient, and stays the zero that it starts as.
+    let mut worker = Worker::with(batch(features, rng), context());
+    worker.differentiate(Objective { sequence: layers, base: &TrainedStandardNormal { features } }, &parameters, 1.0);
+    for (parameter, gradient) in parameters.iter_mut().zip(&worker.gradient) {
+        if *gradient == 0.0 {
+            *parameter = 0.0;
+        }
+    }
+    parameters
 }
 
 /// Central difference of the mean negative log-density.
@@ -86,7 +96,7 @@ fn assert_close(name: &str, what: &str, index: usize, written: f64, measured: f6
 fn every_parameter() {
     for (name, features, layers) in layers() {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
-        let parameters = parameters(&layers, &mut rng);
+        let parameters = parameters(&layers, features, &mut rng);
         let batch = batch(features, &mut rng);
         let loss = |parameters: &[f64]| {
             let mut worker = Worker::with(batch.clone(), context());
@@ -97,6 +107,10 @@ fn every_parameter() {
         let gradient = loss(&parameters).gradient;
         assert_eq!(gradient.len(), parameters.len());
         for index in 0..parameters.len() {
+            if parameters[index] == 0.0 {
+                assert_eq!(gradient[index], 0.0, "{name}: parameter {index} is masked");
+                continue;
+            }
             let measured = difference(|step| {
                 let mut moved = parameters.clone();
                 moved[index] += step;
@@ -111,7 +125,7 @@ fn every_parameter() {
 fn every_input() {
     for (name, features, layers) in layers() {
         let mut rng = ChaCha8Rng::seed_from_u64(12);
-        let parameters = parameters(&layers, &mut rng);
+        let parameters = parameters(&layers, features, &mut rng);
         let start = batch(features, &mut rng);
         let loss = |batch: Batch<f64>| {
             let mut worker = Worker::with(batch, context());
@@ -137,7 +151,7 @@ fn every_input() {
 fn log_det_is_the_jacobians() {
     for (name, features, layers) in layers() {
         let mut rng = ChaCha8Rng::seed_from_u64(13);
-        let parameters = parameters(&layers, &mut rng);
+        let parameters = parameters(&layers, features, &mut rng);
         let start = batch(features, &mut rng);
         let map = |batch: &Batch<f64>| {
             let mut batch = batch.clone();

@@ -54,7 +54,7 @@ pub mod real;
 pub mod schema;
 pub mod text;
 
-pub use base::{Base, StandardNormal};
+pub use base::{Base, Mixture, StandardNormal, StudentT};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
 pub use calibration::Calibration;
 pub use conditioner::{Conditioner, Float, Int8};

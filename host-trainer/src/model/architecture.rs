@@ -7,7 +7,8 @@ use flowlet::conditioner::{Shape, WIDEST, float, int8};
 use flowlet::layers::{affine_coupling, cube, permute, reverse, standardize};
 use flowlet::model_file::{self, MOST_FEATURES};
 use flowlet::schema::{Format, Record, Schema};
-use flowlet::{base, calibration};
+use flowlet::base::standard_normal;
+use flowlet::calibration;
 use serde::{Deserialize, Serialize};
 
 /// A model's type: features, context values, layers, base, calibration.
@@ -339,7 +340,7 @@ impl Architecture {
     pub fn to_core(&self) -> model_file::Architecture {
         let Base::StandardNormal { features, elementary } = self.base;
         let knots = self.calibration.knots;
-        let base = base::record(forever(base::parameters(features, elementary.name())));
+        let base = standard_normal::record(forever(standard_normal::parameters(features, elementary.name())));
         let (parameters, fields) = (calibration::parameters(knots), calibration::fields(knots));
         model_file::Architecture {
             features: self.features,

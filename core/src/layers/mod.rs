@@ -3,12 +3,14 @@
 
 pub mod affine_coupling;
 pub mod cube;
+pub mod elementwise;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
 
 pub use affine_coupling::AffineCoupling;
 pub use cube::Cube;
+pub use elementwise::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use permute::Permute;
 pub use reverse::Reverse;
 pub use standardize::Standardize;

@@ -8,7 +8,7 @@ use flowlet::calibration::CalibrationView;
 use flowlet::conditioner::Evaluate;
 use flowlet::conditioner::float::FloatView;
 use flowlet::conditioner::int8::Int8View;
-use flowlet::flow::check_finite;
+use flowlet::flow::{check_finite, check_support};
 use flowlet::layers::affine_coupling::AffineCouplingView;
 use flowlet::layers::cube;
 use flowlet::layers::permute::{gather, scatter};
@@ -198,6 +198,7 @@ impl<'a> Scorer<'a> {
         check_finite(reading, context)?;
         let mut z = reading.to_vec();
         let log_det = self.layers.inverse(&mut z, context);
+        check_support(log_det)?;
         Ok((z, log_det))
     }
 

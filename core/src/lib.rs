@@ -61,7 +61,7 @@ pub use conditioner::{Conditioner, Float, Int8};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Cube, Permute, Reverse, Standardize};
+pub use layers::{AffineCoupling, Cube, Permute, Reverse, Standardize, StandardizeContext};
 pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;
 pub use real::Real;

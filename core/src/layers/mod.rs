@@ -7,6 +7,7 @@ pub mod elementwise;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
+pub mod standardize_context;
 
 pub use affine_coupling::AffineCoupling;
 pub use cube::Cube;
@@ -14,3 +15,4 @@ pub use elementwise::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use permute::Permute;
 pub use reverse::Reverse;
 pub use standardize::Standardize;
+pub use standardize_context::StandardizeContext;

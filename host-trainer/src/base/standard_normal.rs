@@ -28,8 +28,8 @@ impl BaseKind for StandardNormal {
         forever(standard_normal::record(forever(parameters)))
     }
 
-    fn features(&self) -> usize {
-        self.features
+    fn fits(&self, features: usize) -> bool {
+        self.features == features
     }
 
     fn rust_type(&self) -> Option<String> {

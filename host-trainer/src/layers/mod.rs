@@ -4,8 +4,10 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod act_norm;
 mod coupling;
 mod cube;
+mod elementwise;
 mod permute;
 mod reverse;
 mod sequence;
@@ -13,8 +15,10 @@ mod standardize;
 mod trained;
 mod view;
 
-pub use coupling::{Coupling, TrainedCoupling};
+pub use act_norm::TrainedActNorm;
+pub use coupling::{AffineCoupling, TrainedCoupling};
 pub use cube::Cube;
+pub use elementwise::{Elementwise, Map, Support, TrainedElementwise, TrainedMap};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
@@ -124,8 +128,10 @@ kinds! {
     Reverse,
     /// x = z³.
     Cube,
+    /// A fixed map for each feature.
+    Elementwise,
     /// Some features condition the others.
-    Coupling,
+    AffineCoupling,
 }
 
 /// Compositions have schemas, not records.

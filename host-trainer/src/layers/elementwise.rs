@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flowlet::Real;
 use flowlet::elementary::{Elementary as Functions, Libm};
-use flowlet::layers::elementwise::{self, Atanh, InverseSoftplus, Log, Logit, Map as Mapped, Power};
+use flowlet::layers::elementwise::{self, Atanh, InverseSoftplus, Log, Logit, Map as ElementwiseMap, Power};
 use flowlet::schema::Record;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct Elementwise {
     /// D.
     pub features: usize,
     /// M.
-    pub map: Map,
+    pub map: ElementMap,
     /// Elementary functions.
     pub elementary: Elementary,
 }
@@ -32,7 +32,7 @@ pub struct Elementwise {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the variants are the core's maps")]
-pub enum Map {
+pub enum ElementMap {
     Log {},
     InverseSoftplus {},
     Logit {},
@@ -40,7 +40,7 @@ pub enum Map {
     Power {},
 }
 
-impl Map {
+impl ElementMap {
     fn record(self) -> &'static Record {
         match self {
             Self::Log {} => &Log::RECORD,
@@ -71,11 +71,11 @@ impl Kind for Elementwise {
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let (features, elementary) = (self.features, self.elementary);
         Some(match self.map {
-            Map::Log {} => Box::new(Computed(Maps::<Log>(slice(bytes, features)?), elementary)),
-            Map::InverseSoftplus {} => Box::new(Computed(Maps::<InverseSoftplus>(slice(bytes, features)?), elementary)),
-            Map::Logit {} => Box::new(Computed(Maps::<Logit>(slice(bytes, features)?), elementary)),
-            Map::Atanh {} => Box::new(Computed(Maps::<Atanh>(slice(bytes, features)?), elementary)),
-            Map::Power {} => Box::new(Computed(Maps::<Power>(slice(bytes, features)?), elementary)),
+            ElementMap::Log {} => Box::new(Computed(Maps::<Log>(slice(bytes, features)?), elementary)),
+            ElementMap::InverseSoftplus {} => Box::new(Computed(Maps::<InverseSoftplus>(slice(bytes, features)?), elementary)),
+            ElementMap::Logit {} => Box::new(Computed(Maps::<Logit>(slice(bytes, features)?), elementary)),
+            ElementMap::Atanh {} => Box::new(Computed(Maps::<Atanh>(slice(bytes, features)?), elementary)),
+            ElementMap::Power {} => Box::new(Computed(Maps::<Power>(slice(bytes, features)?), elementary)),
         })
     }
 }
@@ -83,7 +83,7 @@ impl Kind for Elementwise {
 #[derive(Debug)]
 struct Maps<'a, M>(&'a [M]);
 
-impl<M: Mapped + Debug + Send + Sync> Mathematics for Maps<'_, M> {
+impl<M: ElementwiseMap + Debug + Send + Sync> Mathematics for Maps<'_, M> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], _: &[T]) -> T
     where
         Libm: Functions<T>,
@@ -100,9 +100,9 @@ impl<M: Mapped + Debug + Send + Sync> Mathematics for Maps<'_, M> {
 }
 
 /// What a core's map lacks for a fit.
-pub trait TrainedMap: Mapped + Copy + Debug + Send + Sync + 'static {
+pub trait TrainedMap: ElementwiseMap + Copy + Debug + Send + Sync + 'static {
     /// Its kind.
-    const MAP: Map;
+    const MAP: ElementMap;
 
     /// d ln(dz/dx) / dx at x in the support.
     fn curvature(&self, x: f64) -> f64;
@@ -112,7 +112,7 @@ pub trait TrainedMap: Mapped + Copy + Debug + Send + Sync + 'static {
 }
 
 impl TrainedMap for Log {
-    const MAP: Map = Map::Log {};
+    const MAP: ElementMap = ElementMap::Log {};
 
     fn curvature(&self, x: f64) -> f64 {
         -1.0 / x
@@ -124,7 +124,7 @@ impl TrainedMap for Log {
 }
 
 impl TrainedMap for InverseSoftplus {
-    const MAP: Map = Map::InverseSoftplus {};
+    const MAP: ElementMap = ElementMap::InverseSoftplus {};
 
     fn curvature(&self, x: f64) -> f64 {
         let scale = f64::from(self.scale);
@@ -139,7 +139,7 @@ impl TrainedMap for InverseSoftplus {
 macro_rules! bounded {
     ($($map:ident),*) => {$(
         impl TrainedMap for $map {
-            const MAP: Map = Map::$map {};
+            const MAP: ElementMap = ElementMap::$map {};
 
             fn curvature(&self, x: f64) -> f64 {
                 let [low, high] = self.bounds.map(f64::from);
@@ -157,7 +157,7 @@ macro_rules! bounded {
 bounded!(Logit, Atanh);
 
 impl TrainedMap for Power {
-    const MAP: Map = Map::Power {};
+    const MAP: ElementMap = ElementMap::Power {};
 
     fn curvature(&self, x: f64) -> f64 {
         let exponent = f64::from(self.exponent);

@@ -16,9 +16,9 @@ mod trained;
 mod view;
 
 pub use act_norm::TrainedActNorm;
-pub use coupling::{AffineCoupling, TrainedCoupling};
+pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
-pub use elementwise::{Elementwise, Map, Support, TrainedElementwise, TrainedMap};
+pub use elementwise::{ElementMap, Elementwise, Support, TrainedElementwise, TrainedMap};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
@@ -131,7 +131,7 @@ kinds! {
     /// A fixed map for each feature.
     Elementwise,
     /// Some features condition the others.
-    AffineCoupling,
+    Coupling,
 }
 
 /// Compositions have schemas, not records.

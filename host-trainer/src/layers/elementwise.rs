@@ -72,7 +72,9 @@ impl Kind for Elementwise {
         let (features, elementary) = (self.features, self.elementary);
         Some(match self.map {
             ElementMap::Log {} => Box::new(Computed(Maps::<Log>(slice(bytes, features)?), elementary)),
-            ElementMap::InverseSoftplus {} => Box::new(Computed(Maps::<InverseSoftplus>(slice(bytes, features)?), elementary)),
+            ElementMap::InverseSoftplus {} => {
+                Box::new(Computed(Maps::<InverseSoftplus>(slice(bytes, features)?), elementary))
+            }
             ElementMap::Logit {} => Box::new(Computed(Maps::<Logit>(slice(bytes, features)?), elementary)),
             ElementMap::Atanh {} => Box::new(Computed(Maps::<Atanh>(slice(bytes, features)?), elementary)),
             ElementMap::Power {} => Box::new(Computed(Maps::<Power>(slice(bytes, features)?), elementary)),

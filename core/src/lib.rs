@@ -62,10 +62,10 @@ pub use conditioner::{Conditioner, Float, Int8};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use layers::{
     AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
 };
+pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;
 pub use real::Real;
 pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

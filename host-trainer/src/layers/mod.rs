@@ -5,10 +5,12 @@
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
 mod act_norm;
+mod conditioned;
 mod coupling;
 mod cube;
 mod elementwise;
 mod fold;
+mod masked_autoregressive;
 mod permute;
 mod reverse;
 mod sequence;
@@ -21,6 +23,7 @@ pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
 pub use elementwise::{ElementMap, Elementwise, Support, TrainedElementwise, TrainedMap};
 pub use fold::{Piece, fold};
+pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
@@ -134,6 +137,8 @@ kinds! {
     Elementwise,
     /// Some features condition the others.
     Coupling,
+    /// Every feature is conditioned on those before it.
+    MaskedAutoregressive,
 }
 
 /// Compositions have schemas, not records.

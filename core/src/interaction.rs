@@ -116,6 +116,20 @@ impl Coordinates<'_> {
         match record.mixing {
             Mixing::None | Mixing::Units => {}
             Mixing::Elementwise => self.transform_from(0),
+            Mixing::Selected { stride } => {
+                let mut k = 0;
+                while k < features {
+                    // Which ones is left to the loaders.
+                    let selected = match image {
+                        Some(image) => word_at(image, offset + stride * k) != 0,
+                        None => true,
+                    };
+                    if selected {
+                        self.transformed |= bit(at(self.carries, k) as usize);
+                    }
+                    k += 1;
+                }
+            }
             Mixing::Reverse => {
                 let mut k = 0;
                 while k < features / 2 {

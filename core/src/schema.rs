@@ -122,6 +122,14 @@ pub enum Rule {
     Within(u32),
     /// Above zero and at most 1.
     Probability,
+    /// Finite, and zero (not -0) or above.
+    NotNegative,
+    /// Finite, each above its predecessor, at a finite distance.
+    Increasing,
+    /// 0 or 1.
+    Flag,
+    /// 0, or an odd number from 3 to 15.
+    OddExponent,
     /// A multiplier that is not negative, and a shift of 31 at the most.
     Requantization,
 }
@@ -135,6 +143,12 @@ pub enum Mixing {
     Units,
     /// Output k on input k only.
     Elementwise,
+    /// Output k on input k only, and the same unless a word of the image is not 0: the k-th of those that lie so many bytes
+    /// apart, the first of them at the beginning.
+    Selected {
+        /// Bytes from one word to the next.
+        stride: usize,
+    },
     /// The order is reversed.
     Reverse,
     /// Output k is input `p[k]`, with p the first field.
@@ -359,6 +373,14 @@ const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
             Rule::Finite => value.is_finite(),
             Rule::Positive => value.is_finite() && value > 0.0,
             Rule::Probability => value > 0.0 && value <= 1.0,
+            // Their bits are in the order of the numbers.
+            Rule::NotNegative => word < f32::INFINITY.to_bits(),
+            Rule::Increasing => {
+                let distance = value - f32::from_bits(previous);
+                value.is_finite() && (i == 0 || (distance > 0.0 && distance.is_finite()))
+            }
+            Rule::Flag => word <= 1,
+            Rule::OddExponent => word == 0 || (word % 2 == 1 && word >= 3 && word <= 15),
             Rule::Ascending => value.is_finite() && (i == 0 || value >= f32::from_bits(previous)),
             Rule::Descending => i == 0 || word <= previous,
             Rule::Permutation => (word as usize) < count && !occurs(word, image, offset, i),

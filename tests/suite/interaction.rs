@@ -4,7 +4,9 @@
 //! on a feature if moving the feature moves it.
 
 use flowlet::model_file::LoadError;
-use flowlet::{AffineCoupling, Chain, Cube, Detector, Float, Flow, Inverse, Layer, Permute, Reverse, Turned};
+use flowlet::{
+    AffineCoupling, Chain, Cube, Detector, Elementwise, Float, Flow, Inverse, Layer, Permute, Power, Reverse, Turned,
+};
 use flowlet_tests::models::{Style, image};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -80,6 +82,8 @@ fn checks_say_what_the_layers_do() {
     add(compare::<[Chain<Turned<Chain<Permute<5>, Reverse>>, Coupling<4, 1, 1>>; 5], 5>(&mut rng));
     add(compare::<Chain<Permuted<4, 2, 2, 1>, Chain<Permute<4>, Permuted<4, 1, 3, 2>>>, 4>(&mut rng));
     add(compare::<Chain<Cube, [Permuted<6, 2, 4, 2>; 2]>, 6>(&mut rng));
+    add(compare::<Chain<Chain<Permute<4>, Elementwise<4, Power>>, [Permuted<4, 2, 2, 1>; 2]>, 4>(&mut rng));
+    add(compare::<Turned<Chain<Permuted<4, 2, 2, 1>, Chain<Permute<4>, Elementwise<4, Power>>>>, 4>(&mut rng));
     println!("{sum:?}: sound, a feature never transformed, a pair kept apart");
     assert!(sum.iter().all(|count| *count > 20), "{sum:?}: every outcome is to be seen");
 }

@@ -3,6 +3,7 @@
 
 pub mod coupling;
 pub mod cube;
+pub mod elementwise;
 pub mod masked_autoregressive;
 pub mod permute;
 pub mod reverse;
@@ -11,6 +12,7 @@ pub mod standardize_context;
 
 pub use coupling::{AffineCoupling, Coupling};
 pub use cube::Cube;
+pub use elementwise::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use masked_autoregressive::MaskedAutoregressive;
 pub use permute::Permute;
 pub use reverse::Reverse;

@@ -4,9 +4,12 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod act_norm;
 mod conditioned;
 mod coupling;
 mod cube;
+mod elementwise;
+mod fold;
 mod masked_autoregressive;
 mod permute;
 mod reverse;
@@ -15,8 +18,11 @@ mod standardize;
 mod trained;
 mod view;
 
+pub use act_norm::TrainedActNorm;
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
+pub use elementwise::{ElementMap, Elementwise, Support, TrainedElementwise, TrainedMap};
+pub use fold::{Piece, fold};
 pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
@@ -127,6 +133,8 @@ kinds! {
     Reverse,
     /// x = z³.
     Cube,
+    /// A fixed map for each feature.
+    Elementwise,
     /// Some features condition the others.
     Coupling,
     /// Every feature is conditioned on those before it.

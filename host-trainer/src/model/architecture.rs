@@ -179,7 +179,7 @@ impl Architecture {
     pub fn is_consistent(&self) -> bool {
         (1..=MOST_FEATURES).contains(&self.features)
             && self.context <= MOST_FEATURES
-            && self.base.kind().features() == self.features
+            && self.base.kind().fits(self.features)
             && self.calibration.knots <= 1 << 16
             && self.layers.count().is_some_and(|layers| layers <= MOST_LAYERS)
             && self.layers.fits(self.features, self.context)

@@ -3,9 +3,11 @@
 use core::convert::Infallible;
 use core::hint::black_box;
 
+use flowlet::base::BaseRecord;
 use flowlet::{
-    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath, Permute, Reverse,
-    StandardNormal, Standardize, Turned, model_file,
+    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Float, Flow, Forward, Int8, Inverse,
+    InverseSoftplus, Layer, Log, Logit, Micromath, Mixture, Permute, Power, Reverse, StandardNormal, Standardize,
+    StudentT, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -25,6 +27,15 @@ type Conditioned = Chain<
 
 /// The layer with a singularity.
 type Cubed = Chain<Standardize<1>, Cube>;
+
+/// Sensors with a sign or a range.
+type Mapped = Chain<
+    Chain<Elementwise<3, Log>, Chain<Elementwise<3, InverseSoftplus>, Elementwise<3, Logit>>>,
+    Chain<
+        Chain<Elementwise<3, Atanh>, Elementwise<3, Power>>,
+        [Chain<AffineCoupling<1, 2, Float<1, 1, 0, 1>>, Reverse>; 3],
+    >,
+>;
 
 /// Random enough for a program that never runs.
 struct Xorshift(u32);
@@ -51,22 +62,22 @@ impl TryRng for Xorshift {
 
 /// Calls all entry points of one type of model.
 #[inline(never)]
-fn call<const D: usize, L, const C: usize, const N: usize>(file: &[u8], values: &[f32])
+fn call<const D: usize, L, B, const C: usize, const N: usize>(file: &[u8], values: &[f32])
 where
+    B: Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable,
     L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable,
 {
-    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_flash(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_flash(file) {
         score(model, values);
     }
-    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_postcard(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_postcard(file) {
         score(&model, values);
     }
 }
 
-fn score<const D: usize, L, const C: usize, const N: usize>(
-    model: &Detector<Flow<D, L, StandardNormal<D>, C>, N>,
-    values: &[f32],
-) where
+fn score<const D: usize, L, B, const C: usize, const N: usize>(model: &Detector<Flow<D, L, B, C>, N>, values: &[f32])
+where
+    B: Base<D> + BaseRecord,
     L: Layer + Inverse<D, C> + Forward<D, C>,
 {
     let (reading, context) = (black_box([0.5; D]), black_box([0.5; C]));
@@ -85,10 +96,12 @@ extern "C" fn entry() {
     if let Ok(length) = model_file::length(file)
         && let Some(file) = file.get(..length)
     {
-        call::<8, Quantized, 0, 128>(file, values);
-        call::<5, Odd, 0, 16>(file, values);
-        call::<5, Conditioned, 2, 1>(file, values);
-        call::<1, Cubed, 0, 1>(file, values);
+        call::<8, Quantized, StandardNormal<8>, 0, 128>(file, values);
+        call::<5, Odd, StandardNormal<5>, 0, 16>(file, values);
+        call::<5, Conditioned, StandardNormal<5>, 2, 1>(file, values);
+        call::<1, Cubed, StandardNormal<1>, 0, 1>(file, values);
+        call::<3, Mapped, StudentT<3>, 0, 4>(file, values);
+        call::<3, Mapped, Mixture<3, 2>, 0, 4>(file, values);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

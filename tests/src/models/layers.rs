@@ -1,8 +1,8 @@
 //! The list of all layers, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Cube, Elu, Float, Gated, Int8, Layer, Permute, Plain, Relu, Residual, Reverse,
-    Standardize, Tanh, Turned,
+    AffineCoupling, Atanh, Bijector, Chain, Cube, Elementwise, Elu, Float, Gated, Int8, InverseSoftplus, Layer, Log,
+    Logit, Permute, Plain, Power, Relu, Residual, Reverse, Standardize, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -52,6 +52,8 @@ pub struct Case {
     pub steps: bool,
     /// Its slope at 0 is 0.
     pub singular: bool,
+    /// It has maps that are for some readings only: those from 0.3 to 5 are among them.
+    pub positive: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
@@ -72,7 +74,8 @@ where
         single: Box::new(Typed::<L, D, C>(layer)),
         double: Box::new(Typed::<L, D, C>(layer)),
         steps: name.contains("Int8"),
-        singular: name.contains("Cube"),
+        singular: name.contains("Cube") || name.contains("Power"),
+        positive: name.contains("Elementwise"),
         composed: name.contains("Chain") || name.contains("Repeat"),
     }
 }
@@ -115,5 +118,15 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     on!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
     on!(cases, style, rng: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
+    on!(@list cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
+    on!(@list cases, style, rng, 7, 0, {
+        Elementwise<7, Log>,
+        Elementwise<7, InverseSoftplus>,
+        Elementwise<7, Logit>,
+        Elementwise<7, Atanh>,
+        Elementwise<7, Power>,
+        Turned<Elementwise<7, Atanh>>,
+        Chain<Elementwise<7, Logit>, Standardize<7>>
+    });
     cases
 }

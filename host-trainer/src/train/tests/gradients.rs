@@ -1,10 +1,14 @@
 //! Hand-written derivatives against central differences, in f64.
 
+use flowlet::Logit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::base::TrainedStandardNormal;
-use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
+use crate::base::{TrainableBase, TrainedBase, TrainedMixture, TrainedStandardNormal, TrainedStudentT};
+use crate::layers::{
+    Sequence, Trainable, TrainedActNorm, TrainedCoupling, TrainedElementwise, TrainedMaskedAutoregressive,
+    TrainedPermute,
+};
 use crate::net::{Activation, Body, Hidden};
 use crate::train::batch::Batch;
 use crate::train::objective::{Objective, Worker};
@@ -24,6 +28,16 @@ fn layers() -> Vec<(&'static str, usize, Sequence)> {
     let masked = |features, map: MapValues| TrainedMaskedAutoregressive::new(features, CONTEXT, map, net(16, 1));
     let one = |layer: TrainedCoupling| Sequence::new().then(layer);
     let mut all = vec![
+        ("activation normalization", 3, Sequence::new().then(TrainedActNorm { features: 3 })),
+        (
+            "a bounded feature",
+            3,
+            Sequence::new()
+                .then(TrainedElementwise {
+                    maps: [0, 1, 0].map(|selected| Logit { selected, bounds: [-2.5, 3.0] }).to_vec(),
+                })
+                .then(coupling(1, 2, affine.into())),
+        ),
         ("permute", 3, Sequence::new().then(TrainedPermute::new(vec![2, 0, 1]))),
         ("coupling", 5, one(coupling(2, 3, affine.into()))),
         ("coupling without a condition", 1, one(coupling(0, 1, affine.into()))),
@@ -170,6 +184,82 @@ fn log_det_is_the_jacobians() {
             });
             let measured = jacobian.determinant().abs().ln();
             assert!((reported - measured).abs() < 1e-6, "{name}: {reported} {measured}");
+        }
+    }
+}
+
+/// Every base by name, over three coordinates.
+fn bases() -> [(&'static str, Box<dyn TrainedBase>); 5] {
+    [
+        ("standard normal", Box::new(TrainedStandardNormal { features: 3 })),
+        ("Student t", Box::new(TrainedStudentT { features: 3 })),
+        ("one component", Box::new(TrainedMixture { features: 3, components: 1 })),
+        ("two components", Box::new(TrainedMixture { features: 3, components: 2 })),
+        ("five components", Box::new(TrainedMixture { features: 3, components: 5 })),
+    ]
+}
+
+#[test]
+fn every_parameter_and_input_of_every_base() {
+    let layers = Sequence::new().then(TrainedActNorm { features: 3 });
+    for (name, base) in bases() {
+        let mut rng = ChaCha8Rng::seed_from_u64(14);
+        let mut parameters = parameters(&layers, &mut rng);
+        parameters.extend((0..TrainableBase::<f64>::parameters(&*base)).map(|_| rng.random_range(-0.6..0.8)));
+        let batch = batch(3, &mut rng);
+        let loss = |parameters: &[f64], batch: &Batch<f64>| {
+            let mut worker = Worker::with(batch.clone(), Vec::new());
+            worker.differentiate(Objective { sequence: &layers, base: &*base }, parameters, 1.0 / ROWS as f64);
+            worker
+        };
+        let found = loss(&parameters, &batch);
+        for index in 0..parameters.len() {
+            let measured = difference(|step| {
+                let mut moved = parameters.clone();
+                moved[index] += step;
+                loss(&moved, &batch).loss
+            });
+            assert_close(name, "parameter", index, found.gradient[index], measured);
+        }
+        for index in 0..batch.values().len() {
+            let measured = difference(|step| {
+                let mut moved = batch.clone();
+                moved.values_mut()[index] += step;
+                loss(&parameters, &moved).loss
+            });
+            assert_close(name, "input", index, found.batch.values()[index], measured);
+        }
+    }
+}
+
+/// What a base is trained as against what it writes: the core's mathematics on its image.
+#[test]
+fn bases_write_what_they_are_trained_as() {
+    for (name, base) in bases() {
+        let mut rng = ChaCha8Rng::seed_from_u64(15);
+        let mut parameters = vec![0.0_f32; TrainableBase::<f32>::parameters(&*base)];
+        for start in [true, false] {
+            if start {
+                TrainableBase::<f32>::initialize(&*base, &mut parameters, &mut rng);
+            } else {
+                parameters.fill_with(|| rng.random_range(-0.5..2.0));
+            }
+            let mut image = crate::image::Image::default();
+            base.write(&parameters, &mut image);
+            let kind = base.base();
+            let record = kind.kind().record();
+            assert_eq!(record.check(&image.0, 0), Ok(image.0.len()), "{name}");
+            let body = crate::model::Body::new(&image.0);
+            let view = kind.kind().view(&mut body.as_bytes()).expect("an image");
+            let batch = batch(3, &mut rng);
+            let wide: Vec<f64> = parameters.iter().map(|value| f64::from(*value)).collect();
+            let mut log_prob = vec![0.0; ROWS];
+            TrainableBase::<f64>::log_prob(&*base, &wide, &batch, &mut log_prob);
+            for (row, trained) in log_prob.iter().enumerate() {
+                let z: Vec<f64> = (0..3).map(|feature| batch.feature(feature)[row]).collect();
+                let written = view.log_prob_f64(&z);
+                assert!((trained - written).abs() < 2e-6 * (1.0 + trained.abs()), "{name}: {trained} and {written}");
+            }
         }
     }
 }

@@ -61,6 +61,8 @@ pub use conditioner::{Conditioner, Float, Int8};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Cube, Permute, Reverse, Standardize};
+pub use layers::{
+    AffineCoupling, Cube, Householder, LuLinear, Permute, Planar, Pointwise, Radial, Reverse, Standardize, Sylvester,
+};
 pub use model_file::LoadError;
 pub use real::Real;

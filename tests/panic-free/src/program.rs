@@ -4,8 +4,8 @@ use core::convert::Infallible;
 use core::hint::black_box;
 
 use flowlet::{
-    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath, Permute, Reverse,
-    StandardNormal, Standardize, Turned, model_file,
+    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Householder, Int8, Inverse, Layer, LuLinear,
+    Micromath, Permute, Planar, Pointwise, Radial, Reverse, StandardNormal, Standardize, Sylvester, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -25,6 +25,12 @@ type Conditioned = Chain<
 
 /// The layer with a singularity.
 type Cubed = Chain<Standardize<1>, Cube>;
+
+/// The linear layers.
+type Linear = Chain<Standardize<6>, Chain<LuLinear<6>, Chain<Householder<6, 2>, Pointwise<3, 2, LuLinear<3>>>>>;
+
+/// The layers that have one direction.
+type OneWay = Chain<Planar<6>, Chain<Radial<6>, Chain<Sylvester<6, 3>, Pointwise<2, 3, Planar<2>>>>>;
 
 /// Random enough for a program that never runs.
 struct Xorshift(u32);
@@ -63,6 +69,20 @@ where
     }
 }
 
+/// Calls what a model has whose layers have one direction.
+#[inline(never)]
+fn call_one_way<const D: usize, L>(file: &[u8])
+where
+    L: Layer + Forward<D> + FromBytes + KnownLayout + Immutable,
+{
+    if let Ok(model) = Detector::<Flow<D, L>, 1>::from_flash(file) {
+        black_box(model.flow.sample(&mut Xorshift(black_box(1)), &[]));
+    }
+    if let Ok(model) = Detector::<Flow<D, Turned<L>>, 1>::from_flash(file) {
+        let _ = black_box(model.flow.log_prob(&black_box([0.5; D]), &[]));
+    }
+}
+
 fn score<const D: usize, L, const C: usize, const N: usize>(
     model: &Detector<Flow<D, L, StandardNormal<D>, C>, N>,
     values: &[f32],
@@ -89,6 +109,8 @@ extern "C" fn entry() {
         call::<5, Odd, 0, 16>(file, values);
         call::<5, Conditioned, 2, 1>(file, values);
         call::<1, Cubed, 0, 1>(file, values);
+        call::<6, Linear, 0, 1>(file, values);
+        call_one_way::<6, OneWay>(file);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

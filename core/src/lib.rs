@@ -53,6 +53,7 @@ pub mod model_file;
 pub mod real;
 pub mod schema;
 pub mod text;
+pub mod univariate;
 
 pub use base::{Base, StandardNormal};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
@@ -62,7 +63,9 @@ pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Cube, Householder, LuLinear, Permute, Planar, Pointwise, Radial, Reverse, Standardize, Sylvester,
+    AffineCoupling, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar, Pointwise, Radial,
+    Reverse, Standardize, StandardizeContext, Sylvester,
 };
 pub use model_file::LoadError;
 pub use real::Real;
+pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

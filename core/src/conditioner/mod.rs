@@ -7,10 +7,12 @@
 
 pub mod float;
 pub mod int8;
+pub mod masked;
 pub mod masks;
 
 pub use float::Float;
 pub use int8::Int8;
+pub use masked::{Autoregress, MaskedConditioner};
 pub use masks::Masks;
 
 use crate::real::Real;

@@ -18,7 +18,7 @@ use crate::real::Real;
 use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 
 /// -w·u is at most this, 1 - 2⁻¹²: slopes stay far enough from 0 for their logarithm to be accurate in f32.
-pub const STEEPEST: f32 = 0.999_755_9;
+pub const STEEPEST: f32 = 1.0 - 1.0 / 4096.0;
 
 /// x = z + u tanh(w·z + bias) on `D` features.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]

@@ -23,7 +23,7 @@ use crate::real::Real;
 use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 
 /// The diagonals' limit, 1 - 2⁻¹³: slopes stay far enough from 0 for their logarithm to be accurate in f32.
-pub const STEEPEST_DIAGONAL: f32 = 0.999_877_93;
+pub const STEEPEST_DIAGONAL: f32 = 1.0 - 1.0 / 8192.0;
 
 /// x = z + Q R tanh(R̃ Qᵀ z + bias) on `D` features with `M` units, `M` ≤ `D`.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]

@@ -3,8 +3,11 @@
 use flowlet::layers::planar::STEEPEST;
 use flowlet::layers::sylvester::STEEPEST_DIAGONAL;
 use flowlet::model_file::LoadError;
-use flowlet::{Flow, Forward, Householder, Inverse, Layer, LuLinear, Planar, Radial, Sylvester, Turned};
-use flowlet_tests::models::{Style, image};
+use flowlet::{
+    Chain, Detector, Flow, Forward, Householder, Inverse, Layer, LuLinear, Micromath, Planar, Pointwise, Radial,
+    Standardize, Sylvester, Turned,
+};
+use flowlet_tests::models::{Aligned, Style, body, host_model, image};
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -193,6 +196,27 @@ fn sylvester_is_equation_13_of_its_paper() {
         close(&x, &(z + q * &r * tanh));
         close_log(log_det, (DMatrix::identity(M, M) + slopes * r_tilde * r).determinant());
     });
+}
+
+/// A list of whole models asks for samples too, which these do not give.
+#[test]
+fn the_host_scores_turned_layers_as_the_device_does() {
+    type Layers =
+        Turned<Chain<Planar<6>, Chain<Radial<6, Micromath>, Chain<Sylvester<6, 3>, Pointwise<2, 3, Planar<2>>>>>>;
+    type Model = Detector<Flow<6, Chain<Standardize<6>, Layers>>, 4>;
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for style in [Style::Fitted, Style::Hostile] {
+        let body = body(&Model::ARCHITECTURE, style, &mut rng);
+        let model = host_model(&Model::ARCHITECTURE, &body);
+        let file = Aligned::new(&model.to_bytes());
+        let typed = Model::from_flash(file.bytes()).expect("a file of the type");
+        assert!(!model.scorer().samples());
+        for _ in 0..50 {
+            let reading = point(&mut rng).map(|value: f64| value as f32);
+            let found = typed.flow.log_prob(&reading, &[]).map(f32::to_bits);
+            assert_eq!(model.scorer().log_prob(&reading, &[]).map(f32::to_bits), found);
+        }
+    }
 }
 
 /// The integral of the density of a flow of one layer over all that it reaches.

@@ -4,21 +4,34 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod batched;
 mod coupling;
 mod cube;
+mod householder;
+mod lu_linear;
 mod permute;
+mod planar;
+mod pointwise;
+mod radial;
 mod reverse;
 mod sequence;
 mod standardize;
+mod sylvester;
 mod trained;
 mod view;
 
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
+pub use householder::{Householder, TrainedHouseholder};
+pub use lu_linear::{LuLinear, TrainedLuLinear};
 pub use permute::{Permute, TrainedPermute};
+pub use planar::{Planar, TrainedPlanar};
+pub use pointwise::{Pointwise, TrainedPointwise};
+pub use radial::{Radial, TrainedRadial};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
 pub use standardize::Standardize;
+pub use sylvester::{Sylvester, TrainedSylvester};
 pub use trained::{Rows, Trainable, Trained};
 pub use view::{Computed, Mathematics, View, scalar, slice};
 
@@ -126,6 +139,18 @@ kinds! {
     Cube,
     /// Some features condition the others.
     Coupling,
+    /// Triangular factors of a matrix.
+    LuLinear,
+    /// Reflections.
+    Householder,
+    /// A step across a hyperplane.
+    Planar,
+    /// A step around a center.
+    Radial,
+    /// Steps across hyperplanes.
+    Sylvester,
+    /// A layer at every position.
+    Pointwise,
 }
 
 /// Compositions have schemas, not records.

@@ -4,12 +4,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::base::TrainedStandardNormal;
-use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedPermute};
+use crate::layers::{
+    Sequence, Trainable, TrainedCoupling, TrainedHouseholder, TrainedLuLinear, TrainedPermute, TrainedPlanar,
+    TrainedPointwise, TrainedRadial, TrainedSylvester,
+};
 use crate::train::batch::Batch;
 use crate::train::objective::{Objective, Worker};
 
 /// Every layer by name, with its number of features; narrow ones, so that every parameter can be checked.
-fn layers() -> Vec<(&'static str, usize, Sequence)> {
+pub(super) fn layers() -> Vec<(&'static str, usize, Sequence)> {
     let coupling = |a, b, hidden: &[usize]| TrainedCoupling::new(a, b, CONTEXT, hidden, 1.5);
     vec![
         ("permute", 3, Sequence::new().then(TrainedPermute::new(vec![2, 0, 1]))),
@@ -24,18 +27,35 @@ fn layers() -> Vec<(&'static str, usize, Sequence)> {
                 .then(TrainedPermute::new(vec![2, 3, 0, 1]))
                 .then(coupling(2, 2, &[4, 8, 4])),
         ),
+        ("lu linear", 4, Sequence::new().then(TrainedLuLinear::new(4))),
+        ("householder", 4, Sequence::new().then(TrainedHouseholder::new(4, 3))),
+        ("planar", 4, Sequence::new().then(TrainedPlanar::new(4)).then(TrainedPlanar::new(4))),
+        ("radial", 4, Sequence::new().then(TrainedRadial::new(4)).then(TrainedRadial::new(4))),
+        ("radial of one feature", 1, Sequence::new().then(TrainedRadial::new(1))),
+        ("sylvester", 4, Sequence::new().then(TrainedSylvester::new(4, 3)).then(TrainedSylvester::new(4, 1))),
+        ("sylvester of all features", 3, Sequence::new().then(TrainedSylvester::new(3, 3))),
+        ("pointwise", 6, Sequence::new().then(TrainedPointwise::new(3, 2, TrainedLuLinear::new(3)))),
+        (
+            "pointwise coupling and planar",
+            6,
+            Sequence::new().then(TrainedPointwise::new(2, 3, coupling(1, 1, &[4]))).then(TrainedPointwise::new(
+                3,
+                2,
+                TrainedPlanar::new(3),
+            )),
+        ),
     ]
 }
 
 /// Context values of every row.
-const CONTEXT: usize = 2;
+pub(super) const CONTEXT: usize = 2;
 
 fn context() -> Vec<f64> {
     (0..CONTEXT * ROWS).map(|index| (index as f64).sin()).collect()
 }
 
 /// Rows that leave no chunk, tile or vector whole.
-const ROWS: usize = 19;
+pub(super) const ROWS: usize = 19;
 
 fn batch(features: usize, rng: &mut ChaCha8Rng) -> Batch<f64> {
     let mut batch = Batch::zeros(features, ROWS);

@@ -5,10 +5,12 @@
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
 mod batched;
+mod conditioned;
 mod coupling;
 mod cube;
 mod householder;
 mod lu_linear;
+mod masked_autoregressive;
 mod permute;
 mod planar;
 mod pointwise;
@@ -24,6 +26,7 @@ pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
 pub use householder::{Householder, TrainedHouseholder};
 pub use lu_linear::{LuLinear, TrainedLuLinear};
+pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
 pub use planar::{Planar, TrainedPlanar};
 pub use pointwise::{Pointwise, TrainedPointwise};
@@ -139,6 +142,8 @@ kinds! {
     Cube,
     /// Some features condition the others.
     Coupling,
+    /// Every feature is conditioned on those before it.
+    MaskedAutoregressive,
     /// Triangular factors of a matrix.
     LuLinear,
     /// Reflections.

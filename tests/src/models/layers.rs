@@ -1,8 +1,8 @@
 //! The list of all layers, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Chain, Cube, Float, Forward, Householder, Int8, Inverse, Layer, LuLinear, Permute, Planar,
-    Pointwise, Radial, Reverse, Standardize, Sylvester, Turned,
+    AffineCoupling, Chain, Cube, Elu, Float, Forward, Gated, Householder, Int8, Inverse, Layer, LuLinear, Permute,
+    Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -178,12 +178,17 @@ macro_rules! on {
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
+            AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
             Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
         });
         on!(@list case, $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
+            AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
         });
         on!(@list forward_case, $cases, $style, $rng, $d, 0, {
             Planar<$d>,

@@ -65,7 +65,8 @@ pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+    AffineCoupling, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar, Pointwise, Radial,
+    Reverse, Standardize, StandardizeContext, Sylvester,
 };
 pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;

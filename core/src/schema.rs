@@ -130,6 +130,8 @@ pub enum Rule {
     Flag,
     /// 0, or an odd number from 3 to 15.
     OddExponent,
+    /// Finite; a square matrix of this many rows, above zero on its diagonal.
+    PositiveDiagonal(usize),
     /// A multiplier that is not negative, and a shift of 31 at the most.
     Requantization,
 }
@@ -162,6 +164,11 @@ pub enum Mixing {
         lowest: usize,
         /// Quads of hidden units.
         hidden: usize,
+    },
+    /// What the nested record of the first field does, on every run of `channels` features.
+    Pointwise {
+        /// Features of the nested layer.
+        channels: usize,
     },
     /// The first `kept` pass through; each other output depends on its own input and on all that are kept.
     Coupling {
@@ -364,6 +371,7 @@ pub(crate) const fn word_at(image: &[u8], offset: usize) -> u32 {
 
 const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
     let mut previous = 0_u32;
+    let mut diagonal = 0;
     let mut i = 0;
     while i < count {
         let word = word_at(image, offset + i * 4);
@@ -385,6 +393,13 @@ const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
             Rule::Descending => i == 0 || word <= previous,
             Rule::Permutation => (word as usize) < count && !occurs(word, image, offset, i),
             Rule::Within(limit) => (word as i32).unsigned_abs() <= limit,
+            Rule::PositiveDiagonal(rows) => {
+                let on_diagonal = i == diagonal;
+                if on_diagonal {
+                    diagonal += rows + 1;
+                }
+                value.is_finite() && (value > 0.0 || !on_diagonal)
+            }
             Rule::Requantization => word as i16 >= 0 && word >> 16 <= 31,
         };
         if !fits {

@@ -216,11 +216,18 @@ mod tests {
     use super::*;
     use flowlet::text::Text;
     use flowlet::{
-        AffineCoupling, Chain, Cube, Detector, Float, Flow, Int8, Micromath, Permute, Reverse, StandardNormal,
-        Standardize,
+        AffineCoupling, Chain, Cube, Detector, Float, Flow, Householder, Int8, LuLinear, Micromath, Permute, Planar,
+        Pointwise, Radial, Reverse, StandardNormal, Standardize, Sylvester, Turned,
     };
 
     type Quantized = Chain<Standardize<5>, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 2, 2>>>; 4]>;
+    type Linear = Chain<
+        Chain<LuLinear<6>, Householder<6, 2>>,
+        Chain<
+            Pointwise<2, 3, Pointwise<1, 2, LuLinear<1>>>,
+            Turned<Chain<Chain<Planar<6>, Radial<6, Micromath>>, Chain<Sylvester<6, 4>, Pointwise<3, 2, Planar<3>>>>>,
+        >,
+    >;
     type Coarse = Chain<Chain<Cube, AffineCoupling<2, 3, Float<1, 4, 0, 2>, Micromath>>, Chain<Reverse, Permute<5>>>;
 
     fn check(core: &model_file::Architecture) {
@@ -240,7 +247,8 @@ mod tests {
     fn descriptions_of_types_read_back_as_the_same_architecture() {
         check(&Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE);
         check(&Detector::<Flow<5, Coarse>, 1>::ARCHITECTURE);
-        check(&Detector::<Flow<5, flowlet::Turned<Quantized>, StandardNormal<5>, 3>, 7>::ARCHITECTURE);
+        check(&Detector::<Flow<6, Linear>, 1>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Turned<Quantized>, StandardNormal<5>, 3>, 7>::ARCHITECTURE);
     }
 
     #[test]

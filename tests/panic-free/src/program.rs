@@ -5,9 +5,9 @@ use core::hint::black_box;
 
 use flowlet::base::BaseRecord;
 use flowlet::{
-    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Float, Flow, Forward, Int8, Inverse,
-    InverseSoftplus, Layer, Log, Logit, Micromath, Mixture, Permute, Power, Reverse, StandardNormal, Standardize,
-    StudentT, Turned, model_file,
+    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Float, Flow, Forward, Householder, Int8, Inverse,
+    InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial,
+    Reverse, StandardNormal, Standardize, StudentT, Sylvester, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -36,6 +36,11 @@ type Mapped = Chain<
         [Chain<AffineCoupling<1, 2, Float<1, 1, 0, 1>>, Reverse>; 3],
     >,
 >;
+/// The linear layers.
+type Linear = Chain<Standardize<6>, Chain<LuLinear<6>, Chain<Householder<6, 2>, Pointwise<3, 2, LuLinear<3>>>>>;
+
+/// The layers that have one direction.
+type OneWay = Chain<Planar<6>, Chain<Radial<6>, Chain<Sylvester<6, 3>, Pointwise<2, 3, Planar<2>>>>>;
 
 /// Random enough for a program that never runs.
 struct Xorshift(u32);
@@ -75,6 +80,20 @@ where
     }
 }
 
+/// Calls what a model has whose layers have one direction.
+#[inline(never)]
+fn call_one_way<const D: usize, L>(file: &[u8])
+where
+    L: Layer + Forward<D> + FromBytes + KnownLayout + Immutable,
+{
+    if let Ok(model) = Detector::<Flow<D, L>, 1>::from_flash(file) {
+        black_box(model.flow.sample(&mut Xorshift(black_box(1)), &[]));
+    }
+    if let Ok(model) = Detector::<Flow<D, Turned<L>>, 1>::from_flash(file) {
+        let _ = black_box(model.flow.log_prob(&black_box([0.5; D]), &[]));
+    }
+}
+
 fn score<const D: usize, L, B, const C: usize, const N: usize>(model: &Detector<Flow<D, L, B, C>, N>, values: &[f32])
 where
     B: Base<D> + BaseRecord,
@@ -102,6 +121,8 @@ extern "C" fn entry() {
         call::<1, Cubed, StandardNormal<1>, 0, 1>(file, values);
         call::<3, Mapped, StudentT<3>, 0, 4>(file, values);
         call::<3, Mapped, Mixture<3, 2>, 0, 4>(file, values);
+        call::<6, Linear, StandardNormal<6>, 0, 1>(file, values);
+        call_one_way::<6, OneWay>(file);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

@@ -110,11 +110,15 @@ fn fields(record: &Record, style: Style, at: Place, rng: &mut impl Rng, image: &
         }
     }
     // The one field that follows from another: no rule of a schema says so.
-    if record.name == "Standardize" {
-        let features = count_of("mean").expect("a mean for each feature");
-        let scales = image[start + 4 * features..start + 8 * features].chunks(4);
-        let log_det: f64 = scales.map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())).ln()).sum();
-        image.truncate(start + 8 * features);
+    let scales = match record.name {
+        "Standardize" => count_of("mean").map(|features| (features..2 * features).collect::<Vec<_>>()),
+        "LuLinear" => count_of("bias").map(|features| (0..features).map(|i| i * (features + 1)).collect()),
+        _ => None,
+    };
+    if let Some(scales) = scales {
+        let value = |n: usize| f32::from_le_bytes(image[start + 4 * n..start + 4 * n + 4].try_into().unwrap());
+        let log_det: f64 = scales.into_iter().map(|n| f64::from(value(n)).ln()).sum();
+        image.truncate(image.len() - 4);
         image.extend((log_det as f32).to_le_bytes());
     }
 }
@@ -208,6 +212,18 @@ fn data(element: Element<'_>, format: Format, rule: Rule, count: usize, rng: &mu
             let exponents = if element.style == Style::Hostile { [0, 3, 15] } else { [0, 3, 5] };
             image.extend(u32::to_le_bytes(exponents[rng.random_range(0..3)]));
         }),
+        (Format::F32, Rule::PositiveDiagonal(rows)) => {
+            for n in 0..count {
+                let rule = if n % (rows + 1) == 0 { Rule::Positive } else { Rule::Finite };
+                // Random triangles are singular to the eye unless what is off the diagonal is small.
+                let value = match element.style {
+                    Style::Hostile => single(element, rule, rng),
+                    _ if rule == Rule::Positive => rng.random_range(0.3..3.0),
+                    _ => rng.random_range(-1.0..1.0) / (rows as f32).sqrt(),
+                };
+                image.extend(value.to_le_bytes());
+            }
+        }
         (Format::F32, _) => (0..count).for_each(|_| image.extend(single(element, rule, rng).to_le_bytes())),
         (Format::I8, _) => (0..count).for_each(|_| image.extend(weight(element, rng).to_le_bytes())),
         (Format::I32, Rule::Within(limit)) => {
@@ -236,6 +252,8 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
         (_, "weights") => rng.random_range(0.0..2.0) / (element.fan_in as f32).sqrt(),
         (_, "bias") => rng.random_range(0.0..0.5),
         (_, "degrees") => rng.random_range(1.0..30.0),
+        // Slopes of a tanh that neither vanish nor saturate.
+        (_, "u" | "w" | "vectors" | "triangles" | "diagonal") => rng.random_range(0.0..1.0),
         (_, "threshold") => rng.random_range(0.0..60.0),
         (_, "false_alarm_rate") => 0.01,
         _ => rng.random_range(0.0..5.0),

@@ -1,40 +1,72 @@
 //! The list of all layers, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Atanh, Bijector, Chain, Cube, Elementwise, Elu, Float, Gated, Int8, InverseSoftplus, Layer, Log,
-    Logit, Permute, Plain, Power, Relu, Residual, Reverse, Standardize, Tanh, Turned,
+    AffineCoupling, Atanh, Bijector, Chain, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
+    InverseSoftplus, Layer, Log, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Power, Radial, Relu, Residual,
+    Reverse, Standardize, Sylvester, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
 
 use super::{Style, image};
 
-/// A layer whose type has been forgotten, in one scalar.
-pub trait Map<T> {
+/// A direction of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Data -> base.
+    Inverse,
+    /// Base -> data.
+    Forward,
+}
+
+/// A map in place, which returns its log-determinant.
+type InPlace<T> = Box<dyn Fn(&mut [T], &[T]) -> T>;
+
+/// A layer whose type has been forgotten, in one scalar, with the directions that it has.
+pub struct Map<T> {
+    inverse: Option<InPlace<T>>,
+    forward: Option<InPlace<T>>,
+}
+
+impl<T> Map<T> {
+    /// In a direction, in place; returns the log-determinant.
+    ///
+    /// # Panics
+    /// If the layer does not have this direction.
+    pub fn map(&self, direction: Direction, values: &mut [T], context: &[T]) -> T {
+        let map = match direction {
+            Direction::Inverse => &self.inverse,
+            Direction::Forward => &self.forward,
+        };
+        map.as_ref().expect("the layer has the direction")(values, context)
+    }
+
     /// Data -> base, in place; returns the log-determinant.
-    fn inverse(&self, x: &mut [T], context: &[T]) -> T;
+    ///
+    /// # Panics
+    /// If the layer does not have this direction.
+    pub fn inverse(&self, x: &mut [T], context: &[T]) -> T {
+        self.map(Direction::Inverse, x, context)
+    }
+
     /// Base -> data, in place; returns the log-determinant.
-    fn forward(&self, z: &mut [T], context: &[T]) -> T;
+    ///
+    /// # Panics
+    /// If the layer does not have this direction.
+    pub fn forward(&self, z: &mut [T], context: &[T]) -> T {
+        self.map(Direction::Forward, z, context)
+    }
 }
 
-/// A layer with its dimensions.
-struct Typed<L, const D: usize, const C: usize>(L);
-
-macro_rules! map {
-    ($($scalar:ty),*) => {$(
-        impl<L: Bijector<D, C, $scalar>, const D: usize, const C: usize> Map<$scalar> for Typed<L, D, C> {
-            fn inverse(&self, x: &mut [$scalar], context: &[$scalar]) -> $scalar {
-                self.0.inverse(x.try_into().expect("D values"), context.try_into().expect("C values"))
-            }
-
-            fn forward(&self, z: &mut [$scalar], context: &[$scalar]) -> $scalar {
-                self.0.forward(z.try_into().expect("D values"), context.try_into().expect("C values"))
-            }
-        }
-    )*};
+macro_rules! in_place {
+    ($layer:expr, $trait:ident::$method:ident, $scalar:ty) => {{
+        let layer = $layer;
+        Some(Box::new(move |values: &mut [$scalar], context: &[$scalar]| {
+            let (values, context) = (values.try_into().expect("D values"), context.try_into().expect("C values"));
+            $trait::<D, C, $scalar>::$method(&layer, values, context)
+        }) as InPlace<$scalar>)
+    }};
 }
-
-map!(f32, f64);
 
 /// A layer with parameters, in both scalars.
 pub struct Case {
@@ -45,9 +77,11 @@ pub struct Case {
     /// C.
     pub context: usize,
     /// What the device computes.
-    pub single: Box<dyn Map<f32>>,
+    pub single: Map<f32>,
     /// The same generic code in double precision.
-    pub double: Box<dyn Map<f64>>,
+    pub double: Map<f64>,
+    /// Those that it has.
+    pub directions: &'static [Direction],
     /// A conditioner in it is a step function of its inputs.
     pub steps: bool,
     /// Its slope at 0 is 0.
@@ -58,11 +92,61 @@ pub struct Case {
     pub composed: bool,
 }
 
+impl Case {
+    /// Both directions.
+    #[must_use]
+    pub fn is_bijector(&self) -> bool {
+        self.directions.len() == 2
+    }
+}
+
+fn parameters<L: Layer + FromBytes>(style: Style, rng: &mut impl Rng) -> L {
+    L::read_from_bytes(&image(&L::SCHEMA, style, rng)).expect("an image of the layer")
+}
+
+/// With both directions.
 fn case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
 where
-    L: Layer + Bijector<D, C, f32> + Bijector<D, C, f64> + FromBytes + Copy + 'static,
+    L: Layer + FromBytes + Copy + 'static,
+    L: Inverse<D, C, f32> + Inverse<D, C, f64> + Forward<D, C, f32> + Forward<D, C, f64>,
 {
-    let layer = L::read_from_bytes(&image(&L::SCHEMA, style, rng)).expect("an image of the layer");
+    let layer = parameters::<L>(style, rng);
+    let single =
+        Map { inverse: in_place!(layer, Inverse::inverse, f32), forward: in_place!(layer, Forward::forward, f32) };
+    let double =
+        Map { inverse: in_place!(layer, Inverse::inverse, f64), forward: in_place!(layer, Forward::forward, f64) };
+    described::<L, D, C>(single, double, &[Direction::Inverse, Direction::Forward])
+}
+
+/// With the direction of densities only.
+fn inverse_case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
+where
+    L: Layer + FromBytes + Copy + 'static,
+    L: Inverse<D, C, f32> + Inverse<D, C, f64>,
+{
+    let layer = parameters::<L>(style, rng);
+    let single = Map { inverse: in_place!(layer, Inverse::inverse, f32), forward: None };
+    let double = Map { inverse: in_place!(layer, Inverse::inverse, f64), forward: None };
+    described::<L, D, C>(single, double, &[Direction::Inverse])
+}
+
+/// With the direction of sampling only.
+fn forward_case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
+where
+    L: Layer + FromBytes + Copy + 'static,
+    L: Forward<D, C, f32> + Forward<D, C, f64>,
+{
+    let layer = parameters::<L>(style, rng);
+    let single = Map { inverse: None, forward: in_place!(layer, Forward::forward, f32) };
+    let double = Map { inverse: None, forward: in_place!(layer, Forward::forward, f64) };
+    described::<L, D, C>(single, double, &[Direction::Forward])
+}
+
+fn described<L: Layer, const D: usize, const C: usize>(
+    single: Map<f32>,
+    double: Map<f64>,
+    directions: &'static [Direction],
+) -> Case {
     let mut buffer = [0; 4096];
     let mut text = flowlet::text::Text::new(&mut buffer);
     L::SCHEMA.describe(&mut text);
@@ -71,8 +155,9 @@ where
         name: format!("{name} on {D} features with {C} context values"),
         features: D,
         context: C,
-        single: Box::new(Typed::<L, D, C>(layer)),
-        double: Box::new(Typed::<L, D, C>(layer)),
+        single,
+        double,
+        directions,
         steps: name.contains("Int8"),
         singular: name.contains("Cube") || name.contains("Power"),
         positive: name.contains("Elementwise"),
@@ -83,11 +168,17 @@ where
 /// All layers and ways to compose them, on `$d` features of which a coupling keeps `$a`.
 macro_rules! on {
     ($cases:ident, $style:ident, $rng:ident: $($d:literal = $a:literal + $b:literal),*) => {$(
-        on!(@list $cases, $style, $rng, $d, 0, {
+        on!(@list case, $cases, $style, $rng, $d, 0, {
             Standardize<$d>,
             Permute<$d>,
             Reverse,
             Cube,
+            LuLinear<$d>,
+            Householder<$d, 1>,
+            Householder<$d, $d>,
+            Pointwise<$d, 1, Householder<$d, 2>>,
+            Pointwise<1, $d, LuLinear<1>>,
+            Turned<Chain<Permute<$d>, LuLinear<$d>>>,
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
@@ -96,21 +187,37 @@ macro_rules! on {
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
             Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
         });
-        on!(@list $cases, $style, $rng, $d, 3, {
+        on!(@list case, $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
         });
+        on!(@list forward_case, $cases, $style, $rng, $d, 0, {
+            Planar<$d>,
+            Radial<$d>,
+            Sylvester<$d, 1>,
+            Sylvester<$d, { units($d) }>,
+            Sylvester<$d, $d>
+        });
+        on!(@list inverse_case, $cases, $style, $rng, $d, 0, {
+            Turned<Planar<$d>>,
+            [Turned<Chain<Sylvester<$d, { units($d) }>, Radial<$d>>>; 2]
+        });
     )*};
-    (@list $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {
-        $($cases.push(case::<$layer, $d, $c>($style, $rng));)*
+    (@list $case:ident, $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {
+        $($cases.push($case::<$layer, $d, $c>($style, $rng));)*
     };
 }
 
 const fn quads(values: usize) -> usize {
     values.div_ceil(4)
+}
+
+/// Some units of a Sylvester layer.
+const fn units(features: usize) -> usize {
+    features.div_ceil(2)
 }
 
 /// Every layer, on 1 to 16 features, with parameters of this style.
@@ -128,5 +235,12 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
         Turned<Elementwise<7, Atanh>>,
         Chain<Elementwise<7, Logit>, Standardize<7>>
     });
+    on!(@list case, cases, style, rng, 12, 0, {
+        Pointwise<3, 4, LuLinear<3>>,
+        Pointwise<4, 3, Permute<4>>,
+        Pointwise<6, 2, Pointwise<2, 3, Householder<2, 1>>>
+    });
+    on!(@list case, cases, style, rng, 12, 2, { Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>> });
+    on!(@list inverse_case, cases, style, rng, 12, 0, { Turned<Pointwise<3, 4, Planar<3>>> });
     cases
 }

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::base::{TrainableBase, TrainedBase, TrainedMixture, TrainedStandardNormal, TrainedStudentT};
 use crate::layers::{
-    Sequence, Trainable, TrainedActNorm, TrainedCoupling, TrainedElementwise, TrainedMaskedAutoregressive,
-    TrainedPermute,
+    Sequence, Trainable, TrainedActNorm, TrainedCoupling, TrainedElementwise, TrainedHouseholder, TrainedLuLinear,
+    TrainedMaskedAutoregressive, TrainedPermute, TrainedPlanar, TrainedPointwise, TrainedRadial, TrainedSylvester,
 };
 use crate::net::{Activation, Body, Hidden};
 use crate::train::batch::Batch;
@@ -20,7 +20,7 @@ fn net(units: usize, deep: usize) -> Hidden {
 
 /// Every layer by name, with its number of features; narrow ones, so that every parameter can be checked. Their nets are
 /// smooth: the nets' own tests see to kinks.
-fn layers() -> Vec<(&'static str, usize, Sequence)> {
+pub(super) fn layers() -> Vec<(&'static str, usize, Sequence)> {
     let affine = Affine { scale: Scale::Softsign { inverse_bound: 1.0 / 1.5 } };
     let spline = Spline { bins: 4, bound: 1.5, parameterization: Parameterization::Softclip { inverse_bound: 0.145 } };
     let sigmoidal = Sigmoidal { units: 3, inverse_bound: 0.145 };
@@ -53,6 +53,21 @@ fn layers() -> Vec<(&'static str, usize, Sequence)> {
                 .then(TrainedPermute::new(vec![2, 3, 0, 1]))
                 .then(TrainedCoupling::new(2, 2, CONTEXT, affine, net(4, 2))),
         ),
+        ("lu linear", 4, Sequence::new().then(TrainedLuLinear::new(4))),
+        ("householder", 4, Sequence::new().then(TrainedHouseholder::new(4, 3))),
+        ("planar", 4, Sequence::new().then(TrainedPlanar::new(4)).then(TrainedPlanar::new(4))),
+        ("radial", 4, Sequence::new().then(TrainedRadial::new(4)).then(TrainedRadial::new(4))),
+        ("radial of one feature", 1, Sequence::new().then(TrainedRadial::new(1))),
+        ("sylvester", 4, Sequence::new().then(TrainedSylvester::new(4, 3)).then(TrainedSylvester::new(4, 1))),
+        ("sylvester of all features", 3, Sequence::new().then(TrainedSylvester::new(3, 3))),
+        ("pointwise", 6, Sequence::new().then(TrainedPointwise::new(3, 2, TrainedLuLinear::new(3)))),
+        (
+            "pointwise coupling and planar",
+            6,
+            Sequence::new()
+                .then(TrainedPointwise::new(2, 3, coupling(1, 1, affine.into())))
+                .then(TrainedPointwise::new(3, 2, TrainedPlanar::new(3))),
+        ),
     ];
     for features in [1, 2, 5] {
         for (name, map) in
@@ -65,14 +80,14 @@ fn layers() -> Vec<(&'static str, usize, Sequence)> {
 }
 
 /// Context values of every row.
-const CONTEXT: usize = 2;
+pub(super) const CONTEXT: usize = 2;
 
 fn context() -> Vec<f64> {
     (0..CONTEXT * ROWS).map(|index| (index as f64).sin()).collect()
 }
 
 /// Rows that leave no chunk, tile or vector whole.
-const ROWS: usize = 19;
+pub(super) const ROWS: usize = 19;
 
 fn batch(features: usize, rng: &mut ChaCha8Rng) -> Batch<f64> {
     let mut batch = Batch::zeros(features, ROWS);
@@ -204,7 +219,7 @@ fn every_parameter_and_input_of_every_base() {
     let layers = Sequence::new().then(TrainedActNorm { features: 3 });
     for (name, base) in bases() {
         let mut rng = ChaCha8Rng::seed_from_u64(14);
-        let mut parameters = parameters(&layers, &mut rng);
+        let mut parameters = parameters(&layers, 3, &mut rng);
         parameters.extend((0..TrainableBase::<f64>::parameters(&*base)).map(|_| rng.random_range(-0.6..0.8)));
         let batch = batch(3, &mut rng);
         let loss = |parameters: &[f64], batch: &Batch<f64>| {

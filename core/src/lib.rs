@@ -53,6 +53,7 @@ pub mod model_file;
 pub mod real;
 pub mod schema;
 pub mod text;
+pub mod univariate;
 
 pub use base::{Base, StandardNormal};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
@@ -63,6 +64,9 @@ pub use conditioner::{
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Cube, Permute, Reverse, Standardize};
+pub use layers::{
+    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+};
 pub use model_file::LoadError;
 pub use real::Real;
+pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

@@ -15,6 +15,7 @@
 mod description;
 mod image;
 mod quantize;
+mod rounding;
 mod train;
 
 pub use description::{NetType, NetView};
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 /// [`Body`] in serde's words.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Body")]
-enum BodyWord {
+pub(crate) enum BodyWord {
     Plain,
     Residual,
     Gated,
@@ -37,7 +38,7 @@ enum BodyWord {
 /// [`Activation`] in serde's words.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Activation")]
-enum ActivationWord {
+pub(crate) enum ActivationWord {
     Relu,
     Elu,
     Tanh,
@@ -164,6 +165,14 @@ impl Net {
         match self.wiring {
             Wiring::Dense { inputs, context, .. } => inputs + context,
             Wiring::Masked { features, context, .. } => features + context,
+        }
+    }
+
+    /// Values of context.
+    #[must_use]
+    pub fn context(&self) -> usize {
+        match self.wiring {
+            Wiring::Dense { context, .. } | Wiring::Masked { context, .. } => context,
         }
     }
 

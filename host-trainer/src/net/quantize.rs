@@ -11,9 +11,9 @@
 use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;
 
+use super::rounding::{Spread, corrected_by};
 use super::train::Apply;
 use super::{Activation, Band, Body, Matrix, Net};
-use crate::quantize::rounding::{Spread, corrected_by};
 use crate::train::{Fast, Tape};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.

@@ -66,6 +66,20 @@ impl MapValues {
         }
     }
 
+    /// What a squared error of an output costs in nats, given all outputs of the feature, up to a factor that is the same
+    /// for all rows. Of a shift t, e^(-2s); of a log-scale before its clip, the squared slope of the clip. For other maps
+    /// all outputs count alike.
+    #[must_use]
+    pub fn cost(&self, output: usize, outputs: &[f64]) -> f64 {
+        match (self, outputs) {
+            (Self::Affine(Affine { scale: Scale::Softsign { inverse_bound } }), [_, raw, ..]) => {
+                let damping = 1.0 / (1.0 + raw.abs() * f64::from(*inverse_bound));
+                if output == 0 { (-2.0 * raw * damping).exp() } else { damping.powi(4) }
+            }
+            _ => 1.0,
+        }
+    }
+
     /// Writes what the map stores, in the order of its record.
     pub fn write(&self, image: &mut Image) {
         match self {

@@ -4,8 +4,9 @@ use core::convert::Infallible;
 use core::hint::black_box;
 
 use flowlet::{
-    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath, Permute, Reverse,
-    StandardNormal, Standardize, Turned, model_file,
+    AffineCoupling, Chain, Cube, Detector, Elu, Float, Flow, Forward, Gated, Int8, Inverse, Layer,
+    MaskedAutoregressive, MaskedFloat, MaskedInt8, Micromath, Permute, Residual, Reverse, StandardNormal, Standardize,
+    Tanh, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -21,6 +22,15 @@ type Odd = Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 4, 0, 2>>,
 type Conditioned = Chain<
     [Chain<Turned<AffineCoupling<2, 3, Int8<1, 4, 2, 2>, Micromath>>, Permute<5>>; 4],
     AffineCoupling<2, 3, Float<1, 4, 3, 2>>,
+>;
+
+/// Nets of other bodies and activations, and masked ones.
+type Autoregressive = Chain<
+    Chain<
+        MaskedAutoregressive<5, MaskedInt8<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Gated<Tanh>>>,
+        Turned<MaskedAutoregressive<5, MaskedFloat<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Residual<Elu>>>>,
+    >,
+    AffineCoupling<2, 3, Int8<2, 4, 2, 2, Residual<Tanh>>>,
 >;
 
 /// The layer with a singularity.
@@ -88,6 +98,7 @@ extern "C" fn entry() {
         call::<8, Quantized, 0, 128>(file, values);
         call::<5, Odd, 0, 16>(file, values);
         call::<5, Conditioned, 2, 1>(file, values);
+        call::<5, Autoregressive, 3, 1>(file, values);
         call::<1, Cubed, 0, 1>(file, values);
     }
     #[cfg(feature = "unchecked-index")]

@@ -1,8 +1,9 @@
 //! The list of all layers, for laws that hold for each.
 
+use flowlet::conditioner::{Activation, Body, MaskedShape};
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Cube, Elu, Float, Gated, Int8, Layer, Permute, Plain, Relu, Residual, Reverse,
-    Standardize, Tanh, Turned,
+    AffineCoupling, Bijector, Chain, Cube, Elu, Float, Gated, Int8, Layer, MaskedAutoregressive, MaskedFloat,
+    MaskedInt8, Permute, Plain, Relu, Residual, Reverse, Standardize, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -73,7 +74,8 @@ where
         double: Box::new(Typed::<L, D, C>(layer)),
         steps: name.contains("Int8"),
         singular: name.contains("Cube"),
-        composed: name.contains("Chain") || name.contains("Repeat"),
+        // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
+        composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
     }
 }
 
@@ -106,6 +108,45 @@ macro_rules! on {
     };
 }
 
+/// A masked autoregressive layer whose net is this one.
+macro_rules! masked {
+    ($net:ident, $d:literal, $c:literal, $style:ty) => {
+        MaskedAutoregressive<$d, $net<
+            $d,
+            $c,
+            { shape($d, $c).lowest },
+            2,
+            { shape($d, $c).inputs() },
+            { shape($d, $c).hidden },
+            2,
+            { shape($d, $c).outputs() },
+            { shape($d, $c).first_blocks() },
+            { shape($d, $c).inner_blocks() },
+            { shape($d, $c).last_blocks() },
+            $style,
+        >>
+    };
+}
+
+/// Masked autoregressive layers on `$d` features with `$c` values of context.
+macro_rules! autoregressive {
+    ($cases:ident, $style:ident, $rng:ident: $($d:literal, $c:literal);*) => {$(
+        on!(@list $cases, $style, $rng, $d, $c, {
+            masked!(MaskedFloat, $d, $c, Plain<Elu>),
+            Turned<masked!(MaskedFloat, $d, $c, Residual<Tanh>)>,
+            masked!(MaskedInt8, $d, $c, Gated<Elu>),
+            Turned<masked!(MaskedInt8, $d, $c, Plain<Relu>)>
+        });
+    )*};
+}
+
+const fn shape(features: usize, context: usize) -> MaskedShape {
+    // Hidden layers of fewer units than there are degrees, or more.
+    let (lowest, hidden) = if context == 0 && features > 1 { (1, features / 2 + 2) } else { (0, features + 1) };
+    let (body, activation) = (Body::Plain, Activation::Relu);
+    MaskedShape { features, context, lowest, stride: 2, hidden, deep: 2, body, activation }
+}
+
 const fn quads(values: usize) -> usize {
     values.div_ceil(4)
 }
@@ -115,5 +156,6 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     on!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
     on!(cases, style, rng: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
+    autoregressive!(cases, style, rng: 1, 0; 1, 3; 2, 0; 3, 0; 5, 3; 8, 0; 16, 3);
     cases
 }

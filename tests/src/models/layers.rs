@@ -1,9 +1,10 @@
 //! The list of all layers, for laws that hold for each.
 
+use flowlet::conditioner::{Activation, Body, MaskedShape};
 use flowlet::{
-    AffineCoupling, Atanh, Bijector, Chain, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
-    InverseSoftplus, Layer, Log, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Power, Radial, Relu, Residual,
-    Reverse, Standardize, Sylvester, Tanh, Turned,
+    AffineCoupling, Atanh, Chain, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
+    InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8, Permute, Plain,
+    Planar, Pointwise, Power, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -161,7 +162,8 @@ fn described<L: Layer, const D: usize, const C: usize>(
         steps: name.contains("Int8"),
         singular: name.contains("Cube") || name.contains("Power"),
         positive: name.contains("Elementwise"),
-        composed: name.contains("Chain") || name.contains("Repeat"),
+        // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
+        composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
     }
 }
 
@@ -211,6 +213,45 @@ macro_rules! on {
     };
 }
 
+/// A masked autoregressive layer whose net is this one.
+macro_rules! masked {
+    ($net:ident, $d:literal, $c:literal, $style:ty) => {
+        MaskedAutoregressive<$d, $net<
+            $d,
+            $c,
+            { shape($d, $c).lowest },
+            2,
+            { shape($d, $c).inputs() },
+            { shape($d, $c).hidden },
+            2,
+            { shape($d, $c).outputs() },
+            { shape($d, $c).first_blocks() },
+            { shape($d, $c).inner_blocks() },
+            { shape($d, $c).last_blocks() },
+            $style,
+        >>
+    };
+}
+
+/// Masked autoregressive layers on `$d` features with `$c` values of context.
+macro_rules! autoregressive {
+    ($cases:ident, $style:ident, $rng:ident: $($d:literal, $c:literal);*) => {$(
+        on!(@list case, $cases, $style, $rng, $d, $c, {
+            masked!(MaskedFloat, $d, $c, Plain<Elu>),
+            Turned<masked!(MaskedFloat, $d, $c, Residual<Tanh>)>,
+            masked!(MaskedInt8, $d, $c, Gated<Elu>),
+            Turned<masked!(MaskedInt8, $d, $c, Plain<Relu>)>
+        });
+    )*};
+}
+
+const fn shape(features: usize, context: usize) -> MaskedShape {
+    // Hidden layers of fewer units than there are degrees, or more.
+    let (lowest, hidden) = if context == 0 && features > 1 { (1, features / 2 + 2) } else { (0, features + 1) };
+    let (body, activation) = (Body::Plain, Activation::Relu);
+    MaskedShape { features, context, lowest, stride: 2, hidden, deep: 2, body, activation }
+}
+
 const fn quads(values: usize) -> usize {
     values.div_ceil(4)
 }
@@ -225,8 +266,8 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     on!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
     on!(cases, style, rng: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
-    on!(@list cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
-    on!(@list cases, style, rng, 7, 0, {
+    on!(@list case, cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
+    on!(@list case, cases, style, rng, 7, 0, {
         Elementwise<7, Log>,
         Elementwise<7, InverseSoftplus>,
         Elementwise<7, Logit>,
@@ -242,5 +283,6 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     });
     on!(@list case, cases, style, rng, 12, 2, { Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>> });
     on!(@list inverse_case, cases, style, rng, 12, 0, { Turned<Pointwise<3, 4, Planar<3>>> });
+    autoregressive!(cases, style, rng: 1, 0; 1, 3; 2, 0; 3, 0; 5, 3; 8, 0; 16, 3);
     cases
 }

@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Conditioner, Evaluate, Scratch, Shape, WIDEST, check_width, fill};
+use super::{Conditioner, Evaluate, Scratch, Shape, Smooth, WIDEST, check_width, fill};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
@@ -63,10 +63,10 @@ impl<'a> DenseView<'a> {
             let mut sums = bias.map(T::from_f32);
             for (Block(rows), [x0, x1, x2, x3]) in blocks.iter().zip(input) {
                 for (sum, [w0, w1, w2, w3]) in sums.iter_mut().zip(rows) {
-                    *sum = *sum + T::from_f32(*w0) * *x0;
-                    *sum = *sum + T::from_f32(*w1) * *x1;
-                    *sum = *sum + T::from_f32(*w2) * *x2;
-                    *sum = *sum + T::from_f32(*w3) * *x3;
+                    *sum = *sum + x0.scale(*w0);
+                    *sum = *sum + x1.scale(*w1);
+                    *sum = *sum + x2.scale(*w2);
+                    *sum = *sum + x3.scale(*w3);
                 }
             }
             row(sums);
@@ -174,6 +174,11 @@ impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT
     }
 }
 
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Smooth
+    for Float<IN, HIDDEN, DEEP, OUT>
+{
+}
+
 /// An unquantized net whose shape is known at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatView<'a> {
@@ -199,6 +204,8 @@ impl<'a> FloatView<'a> {
         Some((Self { shape, first, deep, last }, bytes))
     }
 }
+
+impl Smooth for FloatView<'_> {}
 
 impl<T: Real> Evaluate<T> for FloatView<'_> {
     fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {

@@ -2,12 +2,14 @@
 //! its record, and its mathematics on slices, which the typed layer and run-time-shaped models share.
 
 pub mod affine_coupling;
+pub mod continuous;
 pub mod cube;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
 
 pub use affine_coupling::AffineCoupling;
+pub use continuous::Continuous;
 pub use cube::Cube;
 pub use permute::Permute;
 pub use reverse::Reverse;

@@ -12,6 +12,7 @@ pub mod export;
 pub mod fitting;
 pub mod metrics;
 pub mod model;
+pub mod net;
 pub mod quantize;
 pub mod report;
 pub mod scoring;

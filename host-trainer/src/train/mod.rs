@@ -18,7 +18,7 @@ mod conditioner;
 mod descent;
 mod error;
 mod fit;
-mod gemm;
+pub(crate) mod gemm;
 pub mod layers;
 mod model;
 mod objective;

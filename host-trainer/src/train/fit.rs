@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::check::check;
-use super::descent::Descent;
+use super::descent::{Likelihood, descend};
 use super::error::FitError;
 use super::layers::Layer;
 use super::model::RealNvp;
@@ -99,16 +99,9 @@ pub fn fit(
     let mut parameters = vec![0.0; layers.parameters()];
     layers.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization));
 
-    let descent = Descent {
-        layers: &layers,
-        training: &training,
-        validation: &validation,
-        widths: &widths,
-        noise: options.noise(data.training.rows(), features),
-        options,
-        cancel,
-    };
-    let (best, mut summary) = descent.run(parameters, progress);
+    let noise = options.noise(data.training.rows(), features);
+    let mut likelihood = Likelihood::new(&layers, [&training, &validation], &widths, noise, options);
+    let (best, mut summary) = descend(&mut likelihood, options, parameters, progress, cancel);
     model.set_parameters(&best);
     summary.validation_loss -= model.inverse_scale.iter().map(|scale| f64::from(*scale).ln()).sum::<f64>();
     Ok(Fit { model, summary })

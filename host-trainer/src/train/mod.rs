@@ -4,6 +4,7 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
+//! matching.rs    another objective, of the velocities of continuous flows
 //! layers/        standardized rows -> [ permute -> coupling ] x L -> base, and the derivatives of each
 //! conditioner.rs the nets inside couplings, on gemm.rs, the matrix product
 //! optimizer.rs   Adam, its schedule and its clip
@@ -12,6 +13,7 @@
 //!
 //! Layers are generic over the float: f32 trains, f64 checks the gradients.
 
+mod assignment;
 mod batch;
 mod check;
 mod conditioner;
@@ -20,6 +22,7 @@ mod error;
 mod fit;
 pub(crate) mod gemm;
 pub mod layers;
+pub mod matching;
 mod model;
 mod objective;
 mod optimizer;

@@ -1,0 +1,212 @@
+//! Flow matching: a continuous flow's velocity by regression, without integrating it (Lipman, Chen, Ben-Hamu, Nickel,
+//! Le, "Flow matching for generative modeling", 2023, equation 23 with σ = 0).
+//!
+//! A row x₁, a point z of the base and a time t give a point on the straight line between them and the velocity there,
+//!
+//! > x_t = (1 - t) z + t x₁, u = x₁ - z,
+//!
+//! and a net that minimizes E |v(x_t, t) - u|² is the velocity of a flow that carries the base to the data.
+//!
+//! Lines that cross leave the net their mean, and a path that bends. So the points of a chunk's rows are paired with
+//! them such that the sum of |x₁ - z|² is least (Tong et al., "Improving and generalizing flow-based generative models
+//! with minibatch optimal transport", 2024): the lines then hardly cross, and few steps of a solver follow the paths.
+//! With a context there is no pairing: it would leave each context with some of the base only.
+//!
+//! A fit keeps the weights of the lowest loss over held-back rows, of this loss and not of the log-density: that needs
+//! hundreds of evaluations of the net for each row, this one needs [`DRAWS`], the same in each pass.
+
+use std::sync::atomic::AtomicBool;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+
+use super::assignment::assign;
+use super::batch::Batch;
+use super::descent::{Objective, add_noise, add_up, descend};
+use super::fit::Summary;
+use super::model::gather;
+use super::objective::CHUNK_ROWS;
+use super::options::Options;
+use super::progress::Progress;
+use super::random::{Stream, stream};
+use super::real::Real;
+use super::tape::Tape;
+use crate::data::Matrix;
+use crate::net::Net;
+
+/// Points of the base and times for each validation row.
+pub const DRAWS: usize = 8;
+
+/// What a velocity is fitted to. Rows hold standardized features and behind them the context.
+#[derive(Clone, Copy, Debug)]
+pub struct Matching<'a> {
+    /// The velocity: D + 1 + C inputs (features, t, context), D outputs.
+    pub net: &'a Net,
+    /// Rows that the weights are fitted to.
+    pub training: &'a Matrix,
+    /// Rows that decide when to stop and which weights to keep.
+    pub validation: &'a Matrix,
+    /// Per feature the width of the uniform noise that a use of a training row adds.
+    pub widths: &'a [f32],
+    /// Standard deviation of the normal noise that it adds.
+    pub noise: f32,
+}
+
+/// Fits a velocity; returns its parameters and how it went, with the loss as above, a mean over rows and a sum over
+/// features, for the negative log-density.
+///
+/// Deterministic, whatever the number of threads, and cancelled, as [`fit`](super::fit()).
+pub fn fit_velocity(
+    data: Matching<'_>,
+    options: &Options,
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> (Vec<f32>, Summary) {
+    let mut parameters = vec![0.0; data.net.parameters()];
+    data.net.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization));
+    let mut workers = Vec::new();
+    workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
+    descend(&mut Regression { data, seed: options.seed, workers }, options, parameters, progress, cancel)
+}
+
+/// The loss.
+struct Regression<'a> {
+    data: Matching<'a>,
+    seed: u64,
+    workers: Vec<Worker<f32>>,
+}
+
+/// What one task needs; reused from step to step.
+#[derive(Debug, Default)]
+struct Worker<T> {
+    /// Features, then the context.
+    batch: Batch<T>,
+    lines: Lines<T>,
+    tape: Tape<T>,
+    gradient: Vec<T>,
+    loss: f64,
+}
+
+/// Points on lines from the base to rows, feature-major.
+#[derive(Debug, Default)]
+struct Lines<T> {
+    rows: usize,
+    /// x_t, t, context.
+    points: Vec<T>,
+    /// u.
+    velocities: Vec<T>,
+}
+
+impl Objective for Regression<'_> {
+    fn rows(&self) -> usize {
+        self.data.training.rows()
+    }
+
+    fn mark_decayed(&self, marks: &mut [bool]) {
+        self.data.net.mark_weights(marks);
+    }
+
+    fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
+        let Matching { net, training, widths, noise, .. } = self.data;
+        let seed = self.seed;
+        let share = 1.0 / rows.len() as f32;
+        let chunks = rows.len().div_ceil(CHUNK_ROWS);
+        let first_chunk = step * self.workers.len();
+        let workers = &mut self.workers[..chunks];
+        workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
+            let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
+            gather(&mut worker.batch, rows.iter().map(|row| training.row(*row)), training.columns());
+            add_noise(&mut worker.batch, widths, noise, &mut rng);
+            worker.lines.draw(&worker.batch, net.outputs(), &mut rng);
+            worker.differentiate(net, parameters, share);
+        });
+        add_up(gradient, workers.iter().map(|worker| &worker.gradient));
+        workers.iter().map(|worker| worker.loss).sum()
+    }
+
+    fn validation_loss(&self, parameters: &[f32]) -> f64 {
+        let Matching { net, validation, .. } = self.data;
+        let share = 1.0 / (validation.rows() * DRAWS) as f32;
+        let starts: Vec<usize> = (0..validation.rows()).step_by(CHUNK_ROWS).collect();
+        let losses: Vec<f64> = starts
+            .par_iter()
+            .map_init(Worker::default, |worker: &mut Worker<f32>, start| {
+                let mut rng = stream(self.seed, Stream::Draws((start / CHUNK_ROWS) as u64));
+                let rows = *start..validation.rows().min(start + CHUNK_ROWS);
+                gather(&mut worker.batch, rows.map(|row| validation.row(row)), validation.columns());
+                let mut loss = || {
+                    worker.lines.draw(&worker.batch, net.outputs(), &mut rng);
+                    worker.evaluate(net, parameters, share);
+                    worker.tape.clear();
+                    worker.loss
+                };
+                (0..DRAWS).map(|_| loss()).sum()
+            })
+            .collect();
+        losses.iter().sum()
+    }
+}
+
+impl Lines<f32> {
+    /// Draws a line to every row of `batch`, and a place on it.
+    fn draw(&mut self, batch: &Batch<f32>, features: usize, rng: &mut ChaCha8Rng) {
+        let rows = batch.rows();
+        self.rows = rows;
+        let (ends, context) = batch.values().split_at(features * rows);
+        let mut starts: Vec<f32> = (0..features * rows).map(|_| rng.sample(StandardNormal)).collect();
+        if context.is_empty() {
+            starts = pair(&starts, ends, rows);
+        }
+        // One time in each of as many parts of [0, 1), since their mean has less variance than that of independent ones.
+        let mut times: Vec<f32> = (0..rows).map(|part| (part as f32 + rng.random::<f32>()) / rows as f32).collect();
+        times.shuffle(rng);
+        self.velocities.clear();
+        self.velocities.extend(ends.iter().zip(&starts).map(|(end, start)| end - start));
+        self.points.clear();
+        for (start, velocity) in starts.chunks_exact(rows).zip(self.velocities.chunks_exact(rows)) {
+            let line = start.iter().zip(velocity).zip(&times);
+            self.points.extend(line.map(|((start, velocity), time)| start + time * velocity));
+        }
+        self.points.extend_from_slice(&times);
+        self.points.extend_from_slice(context);
+    }
+}
+
+/// The points `starts` in the order in which each goes with the row of `ends` of its place, both feature-major.
+fn pair(starts: &[f32], ends: &[f32], rows: usize) -> Vec<f32> {
+    let mut cost = vec![0.0; rows * rows];
+    for (start, end) in starts.chunks_exact(rows).zip(ends.chunks_exact(rows)) {
+        for (cost, end) in cost.chunks_exact_mut(rows).zip(end) {
+            cost.iter_mut().zip(start).for_each(|(cost, start)| *cost += (end - start).powi(2));
+        }
+    }
+    let start_of = assign(rows, &cost);
+    starts.chunks_exact(rows).flat_map(|feature| start_of.iter().map(|start| feature[*start])).collect()
+}
+
+impl<T: Real> Worker<T> {
+    /// Sets `self.loss` to the squared errors at `self.lines`, summed and times `share`; returns the errors.
+    fn evaluate(&mut self, net: &Net, parameters: &[T], share: T) -> Vec<T> {
+        let input = self.tape.copy_of(&self.lines.points);
+        let mut errors = net.forward(parameters, input, self.lines.rows, &mut self.tape);
+        for (error, velocity) in errors.iter_mut().zip(&self.lines.velocities) {
+            *error -= *velocity;
+        }
+        self.loss = share.wide() * errors.iter().map(|error| error.wide().powi(2)).sum::<f64>();
+        errors
+    }
+
+    /// As [`Self::evaluate`], and sets `self.gradient` to the loss's gradient.
+    fn differentiate(&mut self, net: &Net, parameters: &[T], share: T) {
+        let mut errors = self.evaluate(net, parameters, share);
+        errors.iter_mut().for_each(|error| *error *= share + share);
+        self.gradient.clear();
+        self.gradient.resize(parameters.len(), T::zero());
+        let inputs = net.backward(parameters, &mut self.tape, errors, self.lines.rows, &mut self.gradient);
+        self.tape.recycle(inputs);
+        debug_assert!(self.tape.is_empty(), "every layer pops what it pushed");
+    }
+}

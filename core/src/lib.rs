@@ -63,6 +63,6 @@ pub use detector::{Assessment, Detector};
 pub use dual::Dual;
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Continuous, Cube, Permute, Reverse, Standardize};
+pub use layers::{AffineCoupling, Continuous, Cube, Permute, Reverse, Standardize, StandardizeContext};
 pub use model_file::LoadError;
 pub use real::Real;

@@ -43,6 +43,9 @@ use crate::text::Text;
 /// The most features of a continuous layer: the Jacobian of a step is on the stack.
 pub const MOST_FEATURES: usize = 32;
 
+/// The most steps, so that their number is an exact f32.
+pub const MOST_STEPS: usize = 65_536;
+
 /// The most context values of a layer whose shape is known at run time: what a net's widest layer takes.
 const MOST_CONTEXT: usize = 4 * crate::conditioner::WIDEST;
 
@@ -369,7 +372,7 @@ impl<const D: usize, const STEPS: usize, N: Conditioner, E> Continuous<D, STEPS,
             }
             assert!(D <= MOST_FEATURES, "flowlet: Continuous moves 32 features at the most: split them over two flows");
             assert!(
-                STEPS > 0 && STEPS <= 65_536,
+                STEPS > 0 && STEPS <= MOST_STEPS,
                 "flowlet: Continuous takes 1 to 65536 steps: choose STEPS among them"
             );
             check_quads("inputs", N::INPUTS, D + 1 + C);

@@ -7,6 +7,7 @@ pub mod cube;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
+pub mod standardize_context;
 
 pub use affine_coupling::AffineCoupling;
 pub use continuous::Continuous;
@@ -14,3 +15,4 @@ pub use cube::Cube;
 pub use permute::Permute;
 pub use reverse::Reverse;
 pub use standardize::Standardize;
+pub use standardize_context::StandardizeContext;

@@ -157,8 +157,7 @@ impl Model {
             return Err(LoadError::BodyLength { expected: rest.len(), found: body_length }.into());
         };
         let metadata: Metadata = postcard::from_bytes(metadata).map_err(ModelError::Metadata)?;
-        let architecture: Architecture =
-            ron::from_str(&metadata.architecture).map_err(|error| ModelError::Architecture(error.to_string()))?;
+        let architecture = Architecture::parse(&metadata.architecture).map_err(ModelError::Architecture)?;
         if !architecture.is_consistent() {
             return Err(ModelError::Architecture("its shapes do not fit together".to_owned()));
         }

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{percent, score, thousands};
 use crate::model::Model;
-use crate::model::architecture::Layer;
 
 /// What a model is, and what it costs on a device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,7 +69,7 @@ impl Inspection {
             context: architecture.context,
             feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
             feature_units: metadata.features.iter().map(|feature| feature.unit.clone()).collect(),
-            parameters: parameters(&architecture.layers),
+            parameters: architecture.layers.parameters(),
             macs: core.layers.macs(),
             model_bytes: core.size(),
             ram_bytes: core.ram(),
@@ -86,20 +85,6 @@ impl Inspection {
             fingerprint: format!("{:016x}", core.fingerprint()),
             rust_type: architecture.rust_type(),
         }
-    }
-}
-
-/// Weights and biases of the conditioners, without the padding to quads.
-fn parameters(layer: &Layer) -> usize {
-    match layer {
-        Layer::Chain(first, second) => parameters(first) + parameters(second),
-        Layer::Repeat(times, layer) => times * parameters(layer),
-        Layer::Turned(layer) => parameters(layer),
-        Layer::AffineCoupling { kept, transformed, net, .. } => {
-            let (hidden, deep, outputs) = (4 * net.shape().hidden, net.shape().deep, 2 * transformed);
-            (kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
-        }
-        Layer::Standardize { .. } | Layer::Permute { .. } | Layer::Reverse {} | Layer::Cube { .. } => 0,
     }
 }
 

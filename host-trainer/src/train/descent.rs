@@ -11,49 +11,46 @@ use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::fit::{Stop, Summary};
-use super::layers::{Layer, Sequence};
-use super::model::gather;
-use super::objective::{CHUNK_ROWS, Worker, log_probs};
+use super::objective::{CHUNK_ROWS, Objective, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
 use super::options::Options;
 use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
 use crate::data::Matrix;
+use crate::layers::Trainable;
 
 /// Divergences after which a fit ends with what it has.
 const MAX_DIVERGENCES: usize = 8;
 
 /// A loss over rows, which a descent lowers.
-pub(super) trait Objective {
+pub(super) trait Loss {
     /// Training rows.
     fn rows(&self) -> usize;
     /// Marks the parameters that decay.
     fn mark_decayed(&self, marks: &mut [bool]);
-    /// Mean loss of the given training rows; its gradient goes to `gradient`. Of every step another call, whose random
-    /// numbers are those of that step.
+    /// Mean loss of the given training rows; its gradient goes to `gradient`. Random numbers are those of the step.
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64;
-    /// Mean loss of the validation rows: the same rows and random numbers in every call.
-    fn validation_loss(&self, parameters: &[f32]) -> f64;
+    /// Mean loss of the validation rows: in every call of the same rows and random numbers.
+    fn validation(&self, parameters: &[f32]) -> f64;
 }
 
-/// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went, losses
-/// those of the objective.
+/// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went.
 pub(super) fn descend(
-    objective: &mut impl Objective,
+    loss: &mut impl Loss,
     options: &Options,
     mut parameters: Vec<f32>,
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> (Vec<f32>, Summary) {
-    let batches = batches(objective.rows(), options.batch_rows);
+    let batches = batches(loss.rows(), options.batch_rows);
     let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
     let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
     let mut decayed = vec![false; parameters.len()];
-    objective.mark_decayed(&mut decayed);
-    let weight_decay = options.weight_decay(objective.rows(), parameters.len());
+    loss.mark_decayed(&mut decayed);
+    let weight_decay = options.weight_decay(loss.rows(), parameters.len());
     let mut adam = Adam::new(decayed.clone(), weight_decay);
     let mut shuffle = stream(options.seed, Stream::Shuffle);
-    let mut order: Vec<usize> = (0..objective.rows()).collect();
+    let mut order: Vec<usize> = (0..loss.rows()).collect();
     let mut gradient = vec![0.0; parameters.len()];
 
     let mut averaged = parameters.clone();
@@ -62,7 +59,7 @@ pub(super) fn descend(
         epochs: 0,
         steps: 0,
         best_epoch: 0,
-        validation_loss: objective.validation_loss(&best),
+        validation_loss: loss.validation(&best),
         divergences: 0,
         stop: Stop::Finished,
     };
@@ -75,11 +72,11 @@ pub(super) fn descend(
                 return (best, summary);
             }
             let rows = &order[batch.clone()];
-            let loss = objective.gradient(&parameters, rows, summary.steps, &mut gradient);
+            let training = loss.gradient(&parameters, rows, summary.steps, &mut gradient);
             let norm = clip_norm(&mut gradient, options.clip_norm);
             // A step that cannot be taken counts too, or a hopeless fit would go on for ever.
             summary.steps += 1;
-            training_loss.add(if norm.is_finite() { loss } else { f64::NAN }, batch.len());
+            training_loss.add(if norm.is_finite() { training } else { f64::NAN }, batch.len());
             if !training_loss.value().is_finite() {
                 break;
             }
@@ -91,8 +88,8 @@ pub(super) fn descend(
             }
         }
         summary.epochs += 1;
-        let loss = objective.validation_loss(&averaged);
-        if !(loss + training_loss.value()).is_finite() {
+        let validation = loss.validation(&averaged);
+        if !(validation + training_loss.value()).is_finite() {
             summary.divergences += 1;
             if summary.divergences == MAX_DIVERGENCES {
                 summary.stop = Stop::Diverged;
@@ -105,8 +102,8 @@ pub(super) fn descend(
             progress.diverged(summary.steps, schedule.peak);
             continue;
         }
-        if loss < summary.validation_loss {
-            summary.validation_loss = loss;
+        if validation < summary.validation_loss {
+            summary.validation_loss = validation;
             summary.best_epoch = summary.epochs;
             best.copy_from_slice(&averaged);
         }
@@ -116,7 +113,7 @@ pub(super) fn descend(
             step: summary.steps,
             steps: total,
             training_loss: training_loss.value(),
-            validation_loss: loss,
+            validation_loss: validation,
             best_validation_loss: summary.validation_loss,
             epochs_since_best,
         });
@@ -134,7 +131,7 @@ fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
     (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect()
 }
 
-/// A gradient as the sum of its parts, in the order of the parts, so that it does not depend on which thread was first.
+/// A gradient as the sum of its parts, in their order, so that it does not depend on which thread was first.
 pub(super) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a Vec<f32>>) {
     gradient.fill(0.0);
     for part in parts {
@@ -144,72 +141,83 @@ pub(super) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a V
     }
 }
 
-/// The negative log-density under a sequence of layers.
+/// What a fit learns from, in standardized units: rows of features, and their context behind them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    /// Columns that are features; the others are context.
+    pub features: usize,
+    pub training: &'a Matrix,
+    pub validation: &'a Matrix,
+    /// Per feature the width of the uniform noise that each use of a training row adds.
+    pub widths: &'a [f32],
+    /// Standard deviation of the normal noise that it adds.
+    pub noise: f32,
+}
+
+impl Rows<'_> {
+    /// Columns that are context.
+    pub fn context(&self) -> usize {
+        self.training.columns() - self.features
+    }
+
+    /// Adds noise to the features of training rows.
+    pub fn add_noise(&self, batch: &mut Batch<f32>, rng: &mut ChaCha8Rng) {
+        for (feature, width) in self.widths[..self.features].iter().enumerate() {
+            for value in batch.feature_mut(feature) {
+                dither(value, *width, rng);
+                if self.noise > 0.0 {
+                    *value += self.noise * rng.sample::<f32, _>(StandardNormal);
+                }
+            }
+        }
+    }
+}
+
+/// The mean negative log-density.
 pub(super) struct Likelihood<'a> {
-    layers: &'a Sequence<f32>,
-    training: &'a Matrix,
-    validation: &'a Matrix,
-    widths: &'a [f32],
-    noise: f32,
+    objective: Objective<'a>,
+    rows: Rows<'a>,
     seed: u64,
     workers: Vec<Worker<f32>>,
 }
 
 impl<'a> Likelihood<'a> {
-    /// Of standardized rows. A use of a training row adds uniform noise of these widths, and normal noise.
-    pub fn new(
-        layers: &'a Sequence<f32>,
-        [training, validation]: [&'a Matrix; 2],
-        widths: &'a [f32],
-        noise: f32,
-        options: &Options,
-    ) -> Self {
+    pub fn new(objective: Objective<'a>, rows: Rows<'a>, options: &Options) -> Self {
         let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        Self { layers, training, validation, widths, noise, seed: options.seed, workers }
+        Self { objective, rows, seed: options.seed, workers }
     }
 }
 
-impl Objective for Likelihood<'_> {
+impl Loss for Likelihood<'_> {
     fn rows(&self) -> usize {
-        self.training.rows()
+        self.rows.training.rows()
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
-        self.layers.mark_decayed(marks);
+        let of_layers = Trainable::<f32>::parameters(self.objective.sequence);
+        Trainable::<f32>::mark_decayed(self.objective.sequence, &mut marks[..of_layers]);
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
+        let Self { objective, rows: table, seed, ref mut workers } = *self;
         let share = 1.0 / rows.len() as f32;
-        let chunks = rows.len().div_ceil(CHUNK_ROWS);
-        let first_chunk = step * self.workers.len();
-        let (layers, training, seed, widths, noise) = (self.layers, self.training, self.seed, self.widths, self.noise);
-        let workers = &mut self.workers[..chunks];
+        let first_chunk = step * workers.len();
+        let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
-            gather(&mut worker.batch, rows.iter().map(|row| training.row(*row)), training.columns());
-            add_noise(&mut worker.batch, widths, noise, &mut rng);
-            worker.differentiate(layers, parameters, share);
+            worker.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            table.add_noise(&mut worker.batch, &mut rng);
+            worker.differentiate(objective, parameters, share);
         });
         add_up(gradient, workers.iter().map(|worker| &worker.gradient));
         workers.iter().map(|worker| worker.loss).sum()
     }
 
-    fn validation_loss(&self, parameters: &[f32]) -> f64 {
-        let log_probs = log_probs(self.layers, parameters, self.validation);
+    fn validation(&self, parameters: &[f32]) -> f64 {
+        let Objective { sequence, base } = self.objective;
+        let log_probs = log_probs(sequence, base, parameters, self.rows.validation, self.rows.features);
         -log_probs.iter().map(|value| f64::from(*value)).sum::<f64>() / log_probs.len() as f64
-    }
-}
-
-/// Adds uniform noise of a width for each of the first features, and normal noise, to a batch.
-pub(super) fn add_noise(batch: &mut Batch<f32>, widths: &[f32], noise: f32, rng: &mut ChaCha8Rng) {
-    for (feature, width) in widths.iter().enumerate() {
-        for value in batch.feature_mut(feature) {
-            dither(value, *width, rng);
-            if noise > 0.0 {
-                *value += noise * rng.sample::<f32, _>(StandardNormal);
-            }
-        }
     }
 }
 

@@ -15,8 +15,6 @@
 //! A fit keeps the weights of the lowest loss over held-back rows, of this loss and not of the log-density: that needs
 //! hundreds of evaluations of the net for each row, this one needs [`DRAWS`], the same in each pass.
 
-use std::sync::atomic::AtomicBool;
-
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -24,66 +22,39 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::assignment::assign;
-use super::batch::Batch;
-use super::descent::{Objective, add_noise, add_up, descend};
-use super::fit::Summary;
-use super::model::gather;
-use super::objective::CHUNK_ROWS;
+use super::descent::{Loss, Rows, add_up};
+use super::objective::{CHUNK_ROWS, Worker as Gathering};
 use super::options::Options;
-use super::progress::Progress;
 use super::random::{Stream, stream};
 use super::real::Real;
 use super::tape::Tape;
-use crate::data::Matrix;
 use crate::net::Net;
 
 /// Points of the base and times for each validation row.
-pub const DRAWS: usize = 8;
+const DRAWS: usize = 8;
 
-/// What a velocity is fitted to. Rows hold standardized features and behind them the context.
-#[derive(Clone, Copy, Debug)]
-pub struct Matching<'a> {
-    /// The velocity: D + 1 + C inputs (features, t, context), D outputs.
-    pub net: &'a Net,
-    /// Rows that the weights are fitted to.
-    pub training: &'a Matrix,
-    /// Rows that decide when to stop and which weights to keep.
-    pub validation: &'a Matrix,
-    /// Per feature the width of the uniform noise that a use of a training row adds.
-    pub widths: &'a [f32],
-    /// Standard deviation of the normal noise that it adds.
-    pub noise: f32,
-}
-
-/// Fits a velocity; returns its parameters and how it went, with the loss as above, a mean over rows and a sum over
-/// features, for the negative log-density.
-///
-/// Deterministic, whatever the number of threads, and cancelled, as [`fit`](super::fit()).
-pub fn fit_velocity(
-    data: Matching<'_>,
-    options: &Options,
-    progress: &mut dyn Progress,
-    cancel: &AtomicBool,
-) -> (Vec<f32>, Summary) {
-    let mut parameters = vec![0.0; data.net.parameters()];
-    data.net.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization));
-    let mut workers = Vec::new();
-    workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-    descend(&mut Regression { data, seed: options.seed, workers }, options, parameters, progress, cancel)
-}
-
-/// The loss.
-struct Regression<'a> {
-    data: Matching<'a>,
+/// The mean of |v(x_t, t) - u|².
+pub(super) struct Matching<'a> {
+    /// D + 1 + C inputs (features, t, context), D outputs.
+    net: &'a Net,
+    rows: Rows<'a>,
     seed: u64,
     workers: Vec<Worker<f32>>,
+}
+
+impl<'a> Matching<'a> {
+    pub fn new(net: &'a Net, rows: Rows<'a>, options: &Options) -> Self {
+        let mut workers = Vec::new();
+        workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
+        Self { net, rows, seed: options.seed, workers }
+    }
 }
 
 /// What one task needs; reused from step to step.
 #[derive(Debug, Default)]
 struct Worker<T> {
-    /// Features, then the context.
-    batch: Batch<T>,
+    /// The rows.
+    ends: Gathering<T>,
     lines: Lines<T>,
     tape: Tape<T>,
     gradient: Vec<T>,
@@ -100,35 +71,34 @@ struct Lines<T> {
     velocities: Vec<T>,
 }
 
-impl Objective for Regression<'_> {
+impl Loss for Matching<'_> {
     fn rows(&self) -> usize {
-        self.data.training.rows()
+        self.rows.training.rows()
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
-        self.data.net.mark_weights(marks);
+        self.net.mark_weights(marks);
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
-        let Matching { net, training, widths, noise, .. } = self.data;
-        let seed = self.seed;
+        let Self { net, rows: table, seed, ref mut workers } = *self;
         let share = 1.0 / rows.len() as f32;
-        let chunks = rows.len().div_ceil(CHUNK_ROWS);
-        let first_chunk = step * self.workers.len();
-        let workers = &mut self.workers[..chunks];
+        let first_chunk = step * workers.len();
+        let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
-            gather(&mut worker.batch, rows.iter().map(|row| training.row(*row)), training.columns());
-            add_noise(&mut worker.batch, widths, noise, &mut rng);
-            worker.lines.draw(&worker.batch, net.outputs(), &mut rng);
+            let ends = &mut worker.ends;
+            ends.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            table.add_noise(&mut ends.batch, &mut rng);
+            worker.lines.draw(ends.batch.values(), &ends.context, rows.len(), &mut rng);
             worker.differentiate(net, parameters, share);
         });
         add_up(gradient, workers.iter().map(|worker| &worker.gradient));
         workers.iter().map(|worker| worker.loss).sum()
     }
 
-    fn validation_loss(&self, parameters: &[f32]) -> f64 {
-        let Matching { net, validation, .. } = self.data;
+    fn validation(&self, parameters: &[f32]) -> f64 {
+        let Self { net, rows: Rows { validation, features, .. }, .. } = *self;
         let share = 1.0 / (validation.rows() * DRAWS) as f32;
         let starts: Vec<usize> = (0..validation.rows()).step_by(CHUNK_ROWS).collect();
         let losses: Vec<f64> = starts
@@ -136,14 +106,15 @@ impl Objective for Regression<'_> {
             .map_init(Worker::default, |worker: &mut Worker<f32>, start| {
                 let mut rng = stream(self.seed, Stream::Draws((start / CHUNK_ROWS) as u64));
                 let rows = *start..validation.rows().min(start + CHUNK_ROWS);
-                gather(&mut worker.batch, rows.map(|row| validation.row(row)), validation.columns());
-                let mut loss = || {
-                    worker.lines.draw(&worker.batch, net.outputs(), &mut rng);
+                let (count, ends) = (rows.len(), &mut worker.ends);
+                ends.gather(rows.map(|row| validation.row(row)), features, validation.columns() - features);
+                let draw = |_| {
+                    worker.lines.draw(worker.ends.batch.values(), &worker.ends.context, count, &mut rng);
                     worker.evaluate(net, parameters, share);
                     worker.tape.clear();
                     worker.loss
                 };
-                (0..DRAWS).map(|_| loss()).sum()
+                (0..DRAWS).map(draw).sum()
             })
             .collect();
         losses.iter().sum()
@@ -151,12 +122,10 @@ impl Objective for Regression<'_> {
 }
 
 impl Lines<f32> {
-    /// Draws a line to every row of `batch`, and a place on it.
-    fn draw(&mut self, batch: &Batch<f32>, features: usize, rng: &mut ChaCha8Rng) {
-        let rows = batch.rows();
+    /// Draws a line to every one of `rows` rows, feature-major in `ends`, and a place on it.
+    fn draw(&mut self, ends: &[f32], context: &[f32], rows: usize, rng: &mut ChaCha8Rng) {
         self.rows = rows;
-        let (ends, context) = batch.values().split_at(features * rows);
-        let mut starts: Vec<f32> = (0..features * rows).map(|_| rng.sample(StandardNormal)).collect();
+        let mut starts: Vec<f32> = (0..ends.len()).map(|_| rng.sample(StandardNormal)).collect();
         if context.is_empty() {
             starts = pair(&starts, ends, rows);
         }

@@ -1,6 +1,8 @@
 //! What goes wrong, and that nothing is lost by it.
 
-use flowlet_trainer::model::architecture::{Architecture, Arithmetic, Base, Calibration, Elementary, Layer};
+use flowlet_trainer::base::StandardNormal;
+use flowlet_trainer::layers::Cube;
+use flowlet_trainer::model::architecture::{Architecture, Arithmetic, Calibration, Elementary};
 use flowlet_trainer::model::{Feature, Metadata, Model, Training};
 
 use crate::{Folder, QUICK, readings, stderr};
@@ -113,8 +115,8 @@ fn models_with_a_context_are_left_to_programs() {
     let architecture = Architecture {
         features: 1,
         context: 2,
-        layers: Layer::Cube { elementary: Elementary::Libm },
-        base: Base::StandardNormal { features: 1, elementary: Elementary::Libm },
+        layers: Cube { elementary: Elementary::Libm }.into(),
+        base: StandardNormal { features: 1, elementary: Elementary::Libm }.into(),
         calibration: Calibration { knots: 1 },
         arithmetic: Arithmetic::F32SeparateMultiplyAdd,
     };

@@ -179,3 +179,75 @@ impl<T: Real> Worker<T> {
         debug_assert!(self.tape.is_empty(), "every layer pops what it pushed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::net::{Activation, Body, Hidden};
+
+    fn rng(seed: u64) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(seed)
+    }
+
+    fn normal<T: Real>(count: usize, rng: &mut ChaCha8Rng) -> Vec<T> {
+        (0..count).map(|_| T::of(f64::from(rng.sample::<f32, _>(StandardNormal)))).collect()
+    }
+
+    #[test]
+    fn lines_lead_from_the_base_to_the_rows() {
+        const ROWS: usize = 40;
+        let mut rng = rng(1);
+        let (ends, context) = (normal::<f32>(2 * ROWS, &mut rng), normal::<f32>(ROWS, &mut rng));
+        for context in [&[][..], &context] {
+            let mut lines = Lines::default();
+            let (mut sum, mut squares, mut length) = (0.0, 0.0, 0.0);
+            for _ in 0..50 {
+                lines.draw(&ends, context, ROWS, &mut rng);
+                let (points, rest) = lines.points.split_at(2 * ROWS);
+                let (times, behind) = rest.split_at(ROWS);
+                assert_eq!(behind, context);
+                let mut parts: Vec<usize> = times.iter().map(|time| (time * ROWS as f32) as usize).collect();
+                parts.sort_unstable();
+                assert!(parts.into_iter().eq(0..ROWS), "a time in every part");
+                for (index, velocity) in lines.velocities.iter().enumerate() {
+                    let time = times[index % ROWS];
+                    assert!((points[index] + (1.0 - time) * velocity - ends[index]).abs() < 1e-5);
+                    let start = f64::from(points[index] - time * velocity);
+                    (sum, squares) = (sum + start, squares + start * start);
+                    length += f64::from(velocity * velocity);
+                }
+            }
+            let count = (50 * 2 * ROWS) as f64;
+            assert!((sum / count).abs() < 0.06 && (squares / count - 1.0).abs() < 0.08, "the base is standard normal");
+            // E|x - z|² is 2 for each feature of independent ones, and next to nothing of the nearest.
+            assert!(if context.is_empty() { length / count < 0.4 } else { length / count > 1.6 }, "{}", length / count);
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_loss() {
+        let hidden = Hidden { units: 8, deep: 1, body: Body::Plain, activation: Activation::Tanh };
+        let net = Net::dense(3, 1, 2, hidden);
+        let mut rng = rng(2);
+        let mut parameters: Vec<f64> = normal(net.parameters(), &mut rng);
+        let lines = Lines { rows: 5, points: normal(4 * 5, &mut rng), velocities: normal(2 * 5, &mut rng) };
+        let mut worker = Worker { lines, ..Worker::default() };
+        worker.differentiate(&net, &parameters, 0.2);
+        let gradient = worker.gradient.clone();
+        assert!(gradient.iter().any(|value| value.abs() > 0.1));
+        for (index, found) in gradient.iter().enumerate() {
+            let mut loss = |change: f64| {
+                let kept = parameters[index];
+                parameters[index] += change;
+                worker.evaluate(&net, &parameters, 0.2);
+                worker.tape.clear();
+                parameters[index] = kept;
+                worker.loss
+            };
+            let numerical = (loss(1e-5) - loss(-1e-5)) / 2e-5;
+            assert!((found - numerical).abs() < 1e-7 * (1.0 + numerical.abs()), "{index}: {found} {numerical}");
+        }
+    }
+}

@@ -44,7 +44,7 @@ fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
 #[test]
 fn round_trips_return_and_log_determinants_cancel() {
     every(|case, style, rng| {
-        if style == Style::Hostile {
+        if style == Style::Hostile || case.approximate {
             return;
         }
         for _ in 0..10 {
@@ -73,7 +73,7 @@ fn round_trips_return_and_log_determinants_cancel() {
 #[test]
 fn round_trips_return_in_single_precision() {
     every(|case, style, rng| {
-        if style == Style::Hostile || case.singular {
+        if style == Style::Hostile || case.singular || case.approximate {
             return;
         }
         let (start, context) = point(case, rng);

@@ -1,6 +1,8 @@
 //! The list of all layers, for laws that hold for each.
 
-use flowlet::{AffineCoupling, Bijector, Chain, Cube, Float, Int8, Layer, Permute, Reverse, Standardize, Turned};
+use flowlet::{
+    AffineCoupling, Bijector, Chain, Continuous, Cube, Float, Int8, Layer, Permute, Reverse, Standardize, Turned,
+};
 use rand::Rng;
 use zerocopy::FromBytes;
 
@@ -49,6 +51,8 @@ pub struct Case {
     pub steps: bool,
     /// Its slope at 0 is 0.
     pub singular: bool,
+    /// Its directions undo each other up to the error of a solver only.
+    pub approximate: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
@@ -70,6 +74,7 @@ where
         double: Box::new(Typed::<L, D, C>(layer)),
         steps: name.contains("Int8"),
         singular: name.contains("Cube"),
+        approximate: name.contains("Continuous"),
         composed: name.contains("Chain") || name.contains("Repeat"),
     }
 }
@@ -86,11 +91,14 @@ macro_rules! on {
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
-            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
+            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>,
+            Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }>>,
+            Turned<Continuous<$d, 1, Float<{ quads($d + 1) }, 2, 0, { quads($d) }>>>
         });
         on!(@list $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
+            Continuous<$d, 2, Float<{ quads($d + 4) }, 2, 0, { quads($d) }>>
         });
     )*};
     (@list $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {

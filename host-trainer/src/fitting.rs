@@ -112,6 +112,7 @@ pub fn fit(
         features: readings
             .features
             .iter()
+            .chain(&readings.context)
             .zip(&readings.units)
             .map(|(name, unit)| Feature { name: name.clone(), unit: unit.clone() })
             .collect(),
@@ -151,7 +152,7 @@ fn calibrated(
 
 /// The training's error with the name of the column instead of its number.
 fn named(error: FitError, readings: &Readings) -> FittingError {
-    let (file, column) = (readings.file.clone(), |feature: usize| readings.features[feature].clone());
+    let (file, column) = (readings.file.clone(), |feature: usize| readings.name(feature).to_owned());
     match error {
         FitError::NoSpread { feature } => FittingError::NoSpread { file, column: column(feature) },
         FitError::Spread { feature, deviation } => FittingError::Spread { file, column: column(feature), deviation },

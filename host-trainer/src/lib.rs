@@ -20,3 +20,4 @@ pub mod quantize;
 pub mod report;
 pub mod scoring;
 pub mod train;
+pub mod univariate;

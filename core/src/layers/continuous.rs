@@ -416,7 +416,7 @@ mod tests {
     use super::{Continuous, ContinuousView, MOST_FEATURES, VELOCITY_LIMIT, directions};
     use crate::bijector::{Forward, Inverse, Layer};
     use crate::conditioner::float::FloatView;
-    use crate::conditioner::{Evaluate, Float, Shape, Smooth};
+    use crate::conditioner::{Activation, Body, Evaluate, Float, Plain, Shape, Smooth, Tanh};
     use crate::elementary::{Elementary, Libm};
     use crate::real::Real;
 
@@ -615,7 +615,7 @@ mod tests {
 
     #[test]
     fn typed_layers_and_views_have_the_same_bits() {
-        type Typed = Continuous<5, 3, Float<2, 3, 1, 2>>;
+        type Typed = Continuous<5, 3, Float<2, 3, 1, 2, Plain<Tanh>>>;
         let words = (0..Typed::SCHEMA.size() / 4).map(|i| 0.4 * libm::sinf(1.7 * i as f32));
         let bytes: Vec<u8> = words.flat_map(f32::to_le_bytes).collect();
         let layer = Typed::read_from_bytes(&bytes).expect("an image");
@@ -624,7 +624,8 @@ mod tests {
             *word = u32::from_ne_bytes(*bytes);
         }
         let bytes = zerocopy::IntoBytes::as_bytes(&aligned[..]);
-        let shape = Shape { inputs: 2, hidden: 3, deep: 1, outputs: 2 };
+        let (body, activation) = (Body::Plain, Activation::Tanh);
+        let shape = Shape { inputs: 2, hidden: 3, deep: 1, outputs: 2, body, activation };
         let (conditioner, rest) = FloatView::from_prefix(bytes, shape).expect("a net");
         assert!(rest.is_empty());
         let view = ContinuousView { steps: 3, conditioner };

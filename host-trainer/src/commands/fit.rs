@@ -74,7 +74,8 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
     if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
         eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
     }
-    let validation = Readings::with_features(&table, &readings.features, &Roles { label, ..Roles::default() })?;
+    let roles = Roles { label, context: readings.context.clone(), ..Roles::default() };
+    let validation = Readings::with_features(&table, &readings.features, &roles)?;
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 

@@ -1,7 +1,7 @@
 //! Continuous flows, "Neural ordinary differential equations" (Chen, Rubanova, Bettencourt, Duvenaud 2018).
 
 use flowlet::Real;
-use flowlet::conditioner::Shape;
+use flowlet::conditioner::float::FloatView;
 use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::continuous::{self, ContinuousView, MOST_FEATURES};
 use flowlet::schema::Record;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::Body;
-use crate::model::architecture::{Elementary, Net, NetView, NumberFormat, forever};
-use crate::net;
-use crate::train::{self, Batch, Dense, Mlp, Tape};
+use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::{Hidden, Net, NetType, NetView};
+use crate::train::{self, Batch, Tape};
 
 /// `Continuous<D, STEPS, N, E>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Continuous {
     /// How a step is computed.
     pub solver: Solver,
     /// The velocity.
-    pub net: Net,
+    pub net: NetType,
     /// Elementary functions.
     pub elementary: Elementary,
 }
@@ -38,12 +38,19 @@ pub enum Solver {
     Rk4,
 }
 
+impl Continuous {
+    /// Inputs of the net in quads; none of a net that can be no velocity.
+    fn inputs(&self) -> usize {
+        if let NetType::Float { inputs, .. } = self.net { inputs } else { 0 }
+    }
+}
+
 impl Kind for Continuous {
     fn record(&self) -> &'static Record {
         let net = self.net.record();
         let parameters = continuous::parameters(self.features, self.steps, net, self.elementary.name());
         let (parameters, fields) = (forever(parameters), forever(continuous::fields(net)));
-        forever(continuous::record(self.features, self.steps, self.net.shape().inputs, net, parameters, fields))
+        forever(continuous::record(self.features, self.steps, self.inputs(), net, parameters, fields))
     }
 
     fn rust_type(&self) -> String {
@@ -55,7 +62,7 @@ impl Kind for Continuous {
             && features <= MOST_FEATURES
             && (1..=continuous::MOST_STEPS).contains(&self.steps)
             && self.net.fits(features + 1 + context, features)
-            && self.net.format() == NumberFormat::Float
+            && matches!(self.net, NetType::Float { .. })
     }
 
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
@@ -69,13 +76,11 @@ impl Kind for Continuous {
 
     fn parameters(&self) -> usize {
         // The context is not known here, so its inputs are counted with their padding.
-        let Shape { inputs, hidden, deep, .. } = self.net.shape();
-        let hidden = 4 * hidden;
-        (4 * inputs + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * self.features
+        self.net.parameters(4 * self.inputs(), self.features)
     }
 }
 
-impl Mathematics for ContinuousView<flowlet::conditioner::float::FloatView<'_>> {
+impl Mathematics for ContinuousView<FloatView<'_>> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
@@ -97,41 +102,13 @@ impl Mathematics for ContinuousView<flowlet::conditioner::float::FloatView<'_>> 
 pub struct TrainedContinuous {
     features: usize,
     steps: usize,
-    net: net::Net,
+    net: Net,
 }
 
 impl TrainedContinuous {
     /// A flow of `features` features given `context` values, in so many steps along a net's velocity.
-    pub fn new(features: usize, context: usize, steps: usize, hidden: net::Hidden) -> Self {
-        Self { features, steps, net: net::Net::dense(features + 1, context, features, hidden) }
-    }
-
-    fn shape(&self) -> Shape {
-        Shape {
-            inputs: self.net.inputs().div_ceil(4),
-            hidden: self.net.hidden.units / 4,
-            deep: self.net.hidden.deep,
-            outputs: self.net.outputs().div_ceil(4),
-        }
-    }
-
-    fn mlp(&self, mut parameters: &[f32]) -> Mlp {
-        let mut take = |count: usize| {
-            let (own, rest) = parameters.split_at(count);
-            parameters = rest;
-            own.to_vec()
-        };
-        let hidden = self.net.hidden;
-        let mut widths = vec![self.net.inputs()];
-        widths.resize(hidden.deep + 2, hidden.units);
-        widths.push(self.net.outputs());
-        let dense = |pair: &[usize]| Dense {
-            inputs: pair[0],
-            outputs: pair[1],
-            weights: take(pair[0] * pair[1]),
-            bias: take(pair[1]),
-        };
-        Mlp { layers: widths.windows(2).map(dense).collect() }
+    pub fn new(features: usize, context: usize, steps: usize, hidden: Hidden) -> Self {
+        Self { features, steps, net: Net::dense(features + 1, context, features, hidden) }
     }
 }
 
@@ -179,17 +156,17 @@ impl Trained for TrainedContinuous {
             features: self.features,
             steps: self.steps,
             solver: Solver::Rk4,
-            net: Net::float(self.shape()),
+            net: self.net.net_type(NumberFormat::Float),
             elementary: Elementary::Libm,
         }
         .into()
     }
 
     fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
-        image.float_net(self.shape(), &self.mlp(parameters));
+        self.net.write_float(parameters, image);
     }
 
-    fn velocity(&self) -> Option<&net::Net> {
+    fn velocity(&self) -> Option<&Net> {
         Some(&self.net)
     }
 }

@@ -2,8 +2,10 @@
 
 use flowlet::Real;
 use flowlet::elementary::{Elementary as Functions, Libm};
-use flowlet::layers::affine_coupling::{self, AffineCouplingView};
+use flowlet::layers::coupling::{self, CouplingView};
+use flowlet::scale::Softsign;
 use flowlet::schema::Record;
+use flowlet::univariate::{Affine, Univariate};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -14,28 +16,40 @@ use crate::model::architecture::{Clip, Elementary, Net, NetView, NumberFormat, f
 use crate::quantize::quantize_coupling;
 use crate::train::{self, Batch, MlpShape, Tape};
 
-/// `AffineCoupling<A, B, N, E>`.
+/// A map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AffineCoupling {
+pub enum Map {
+    /// Affine.
+    Affine {
+        /// Clip.
+        scale: Clip,
+    },
+}
+
+/// `Coupling<A, B, N, U, E>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coupling {
     /// A.
     pub kept: usize,
     /// B.
     pub transformed: usize,
+    /// The map.
+    pub map: Map,
     /// The conditioner.
     pub net: Net,
-    /// The clip of the log-scales.
-    pub clip: Clip,
     /// Elementary functions.
     pub elementary: Elementary,
 }
 
-impl Kind for AffineCoupling {
+impl Kind for Coupling {
     fn record(&self) -> &'static Record {
         let net = self.net.record();
-        let parameters = affine_coupling::parameters(self.kept, self.transformed, net, self.elementary.name());
-        let fields = forever(affine_coupling::fields(net));
-        forever(affine_coupling::record(self.kept, net, forever(parameters), fields))
+        let map = &<Affine<Softsign> as Univariate>::RECORD;
+        let parameters = coupling::parameters(self.kept, self.transformed, map, net, self.elementary.name());
+        let fields = forever(coupling::fields(map, net));
+        forever(coupling::record(self.kept, 2, map, net, forever(parameters), fields))
     }
 
     fn rust_type(&self) -> String {
@@ -51,7 +65,8 @@ impl Kind for AffineCoupling {
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let inverse_bound = scalar(bytes)?;
         let conditioner = self.net.view(bytes)?;
-        Some(Box::new(Computed(AffineCouplingView { kept: self.kept, inverse_bound, conditioner }, self.elementary)))
+        let map = Affine { scale: Softsign { inverse_bound } };
+        Some(Box::new(Computed(CouplingView { kept: self.kept, outputs: 2, map, conditioner }, self.elementary)))
     }
 
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
@@ -65,19 +80,19 @@ impl Kind for AffineCoupling {
     }
 }
 
-impl Mathematics for AffineCouplingView<NetView<'_>> {
+impl Mathematics for CouplingView<Affine, NetView<'_>> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        AffineCouplingView::inverse::<T, E>(self, x, context)
+        CouplingView::inverse::<T, E>(self, x, context)
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        AffineCouplingView::forward::<T, E>(self, z, context)
+        CouplingView::forward::<T, E>(self, z, context)
     }
 }
 
@@ -184,11 +199,11 @@ impl<T: train::Real> Trainable<T> for TrainedCoupling {
 
 impl Trained for TrainedCoupling {
     fn layer(&self, format: NumberFormat) -> Layer {
-        AffineCoupling {
+        Coupling {
             kept: self.a,
             transformed: self.b,
+            map: Map::Affine { scale: Clip::Softsign },
             net: self.net.description(format),
-            clip: Clip::Softsign,
             elementary: Elementary::Libm,
         }
         .into()

@@ -15,7 +15,7 @@ mod trained;
 mod view;
 
 pub use continuous::{Continuous, Solver, TrainedContinuous};
-pub use coupling::{AffineCoupling, TrainedCoupling};
+pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
@@ -127,7 +127,7 @@ kinds! {
     /// x = z³.
     Cube,
     /// Some features condition the others.
-    AffineCoupling,
+    Coupling,
     /// Along a velocity.
     Continuous,
 }

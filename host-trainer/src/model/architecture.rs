@@ -3,13 +3,13 @@
 //! The description is a RON term. Reading it gives these types, and writing them gives the same text back, byte for
 //! byte, so the fingerprint can be computed on either side. The layers' own parts are in [`crate::layers`].
 
-use flowlet::Real;
 use flowlet::calibration;
 use flowlet::conditioner::float::FloatView;
 use flowlet::conditioner::int8::Int8View;
-use flowlet::conditioner::{Evaluate, Shape, WIDEST, float, int8};
+use flowlet::conditioner::{self, Evaluate, Shape, WIDEST, float, int8};
 use flowlet::model_file::{self, MOST_FEATURES};
 use flowlet::schema::{Format, Record};
+use flowlet::{Libm, Real};
 use ron::Options;
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
@@ -47,11 +47,12 @@ pub enum Net {
         deep: usize,
         outputs: usize,
         activation: Activation,
+        body: Body,
         packing: Packing,
         requantization: Requantization,
     },
     /// `Float<INPUTS, HIDDEN, DEEP, OUTPUTS>`.
-    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation },
+    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation, body: Body },
 }
 
 macro_rules! words {
@@ -84,6 +85,11 @@ words! {
     Activation {
         /// max(0, x).
         Relu
+    }
+    /// How hidden layers are connected.
+    Body {
+        /// One after the other.
+        Plain
     }
     /// The order of int8 weights.
     Packing {
@@ -157,13 +163,14 @@ impl NumberFormat {
 impl Net {
     /// A quantized net of this shape.
     #[must_use]
-    pub fn int8(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
+    pub fn int8(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
         Self::Int8 {
             inputs,
             hidden,
             deep,
             outputs,
             activation: Activation::Relu,
+            body: Body::Plain,
             packing: Packing::Block0213,
             requantization: Requantization::Multiply16Shift,
         }
@@ -171,8 +178,8 @@ impl Net {
 
     /// An unquantized net of this shape.
     #[must_use]
-    pub fn float(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
-        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu }
+    pub fn float(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
+        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu, body: Body::Plain }
     }
 
     /// Widths in quads.
@@ -180,7 +187,8 @@ impl Net {
     pub fn shape(&self) -> Shape {
         match *self {
             Self::Int8 { inputs, hidden, deep, outputs, .. } | Self::Float { inputs, hidden, deep, outputs, .. } => {
-                Shape { inputs, hidden, deep, outputs }
+                let (body, activation) = (conditioner::Body::Plain, conditioner::Activation::Relu);
+                Shape { inputs, hidden, deep, outputs, body, activation }
             }
         }
     }
@@ -251,7 +259,7 @@ impl Net {
             Self::Int8 { .. } => "Int8",
             Self::Float { .. } => "Float",
         };
-        let Shape { inputs, hidden, deep, outputs } = self.shape();
+        let Shape { inputs, hidden, deep, outputs, .. } = self.shape();
         format!("{name}<{inputs}, {hidden}, {deep}, {outputs}>")
     }
 }
@@ -264,7 +272,10 @@ pub enum NetView<'a> {
     Float(FloatView<'a>),
 }
 
-impl<T: Real> Evaluate<T> for NetView<'_> {
+impl<T: Real> Evaluate<T> for NetView<'_>
+where
+    Libm: flowlet::Elementary<T>,
+{
     fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
         match self {
             Self::Int8(net) => net.evaluate(input, context, output),
@@ -406,8 +417,11 @@ mod tests {
         let parsed = Architecture::parse(text.as_str()).unwrap();
         let name = short(std::any::type_name::<Detector<Flow<5, Quantized>, 64>>());
         // The compiler writes out the defaults.
-        let name =
-            name.replace(", Libm>", ">").replace(", StandardNormal<5>>", ">").replace(", StandardNormal<5>, 0>", ">");
+        let name = name
+            .replace(", Plain>", ">")
+            .replace(", Libm>", ">")
+            .replace(", StandardNormal<5>>", ">")
+            .replace(", StandardNormal<5>, 0>", ">");
         assert_eq!(parsed.rust_type(), name);
     }
 }

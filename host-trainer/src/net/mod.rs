@@ -3,40 +3,43 @@
 //! ```text
 //! mod.rs         shapes: which outputs of which matrix see which inputs
 //! train.rs       batched forward and backward passes
+//! quantize.rs    weights to int8
+//! image.rs       their bytes on the device
+//! description.rs what the core calls a net, and its mathematics on those bytes
 //! ```
 //!
 //! The parameters of a net are one slice: for each matrix the weights `[output][input]`, then the biases; the first
 //! matrix, the inner ones in order, the last. Masked nets have whole matrices here, with zeros that stay zeros; the
 //! device stores none of them.
 
+mod description;
+mod image;
+mod quantize;
 mod train;
+
+pub use description::{NetType, NetView};
 
 use std::ops::Range;
 
-use flowlet::conditioner::Masks;
+pub use flowlet::conditioner::{Activation, Body};
+use flowlet::conditioner::{MaskedShape, Masks};
 use serde::{Deserialize, Serialize};
 
-/// How the hidden layers of a net are connected, with s or h the hidden units:
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Body {
-    /// h = act(W h + b).
+/// [`Body`] in serde's words.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Body")]
+enum BodyWord {
     Plain,
-    /// s += W2 act(W1 act(s) + b1) + b2 (He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", 2016); the
-    /// first layer has no activation, and the last one reads s itself.
     Residual,
-    /// h = act(W1 h + b1) · sigmoid(W2 h + b2) (Dauphin, Fan, Auli, Grangier, "Language modeling with gated
-    /// convolutional networks", 2017, equation 1).
     Gated,
 }
 
-/// The activation of hidden units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activation {
-    /// max(0, x).
+/// [`Activation`] in serde's words.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Activation")]
+enum ActivationWord {
     Relu,
-    /// x above zero, e^x - 1 below.
     Elu,
-    /// tanh x.
     Tanh,
 }
 
@@ -48,8 +51,10 @@ pub struct Hidden {
     /// Hidden-to-hidden matrices: an even number of them where blocks take two.
     pub deep: usize,
     /// How they are connected.
+    #[serde(with = "BodyWord")]
     pub body: Body,
-    /// Of the hidden units.
+    /// What is applied to their units.
+    #[serde(with = "ActivationWord")]
     pub activation: Activation,
 }
 
@@ -74,7 +79,7 @@ pub enum Wiring {
         context: usize,
         /// The lowest degree of hidden units.
         lowest: usize,
-        /// Outputs of each feature.
+        /// Outputs of each feature: 1, 2, or a multiple of 4.
         stride: usize,
     },
 }
@@ -140,11 +145,13 @@ impl Net {
     /// A net with `stride` outputs for each feature, which see the context and the features before it.
     ///
     /// # Panics
-    /// If there is no feature of a degree as low as `lowest`, or as [`Net::dense`].
+    /// If there is no degree as low as `lowest`, for a stride that the core does not have, or as [`Net::dense`].
     #[must_use]
     pub fn masked(features: usize, context: usize, lowest: usize, stride: usize, hidden: Hidden) -> Self {
         hidden.check();
         assert!(lowest < features, "the lowest degree is below the number of features");
+        let whole = stride > 0 && stride.is_multiple_of(4);
+        assert!(matches!(stride, 1 | 2) || whole, "a feature has 1, 2 or a multiple of 4 outputs");
         Self { wiring: Wiring::Masked { features, context, lowest, stride }, hidden }
     }
 
@@ -166,6 +173,17 @@ impl Net {
         }
     }
 
+    /// The core's shape of a masked net.
+    fn masked_shape(&self) -> Option<MaskedShape> {
+        let Hidden { units, deep, body, activation } = self.hidden;
+        match self.wiring {
+            Wiring::Dense { .. } => None,
+            Wiring::Masked { features, context, lowest, stride } => {
+                Some(MaskedShape { features, context, lowest, stride, hidden: units / 4, deep, body, activation })
+            }
+        }
+    }
+
     /// The number of weights and biases, those that are masked included.
     #[must_use]
     pub fn parameters(&self) -> usize {
@@ -174,10 +192,7 @@ impl Net {
 
     /// The degrees of a masked net.
     fn masks(&self) -> Option<Masks> {
-        match self.wiring {
-            Wiring::Dense { .. } => None,
-            Wiring::Masked { features, lowest, .. } => Some(Masks { features, lowest, hidden: self.hidden.units / 4 }),
-        }
+        self.masked_shape().map(MaskedShape::masks)
     }
 
     /// A matrix by its index; there are two more than inner ones.
@@ -225,7 +240,7 @@ impl Net {
 impl Hidden {
     fn check(self) {
         assert!(self.units.is_multiple_of(4) && self.units > 0, "hidden units come in fours");
-        assert!(self.body == Body::Plain || self.deep.is_multiple_of(2), "a block of a net takes two matrices");
+        assert!(!self.body.pairs() || self.deep.is_multiple_of(2), "a block of a net takes two matrices");
     }
 }
 

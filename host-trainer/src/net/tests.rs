@@ -1,13 +1,18 @@
 //! Laws of nets: every body and activation, dense and masked.
 
+use flowlet::conditioner::{Autoregress, Evaluate, MaskedConditioner};
+use flowlet::{Conditioner, Elementary, Elu, Float, Gated, Int8, Libm, MaskedFloat, MaskedInt8, Plain, Residual, Tanh};
+use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::image::Image;
+use crate::model::architecture::NumberFormat;
 use crate::train::{Real, Tape};
 
 /// Every kind of net, with a name.
-pub(super) fn nets() -> Vec<(String, Net)> {
+fn nets() -> Vec<(String, Net)> {
     let mut nets = Vec::new();
     for (body, deep) in [
         (Body::Plain, 0),
@@ -28,12 +33,12 @@ pub(super) fn nets() -> Vec<(String, Net)> {
     let hidden = |units| Hidden { units, deep: 1, body: Body::Plain, activation: Activation::Relu };
     nets.push(("without inputs".to_owned(), Net::dense(0, 0, 3, hidden(4))));
     nets.push(("one feature".to_owned(), Net::masked(1, 0, 0, 4, hidden(4))));
-    nets.push(("fewer quads than degrees".to_owned(), Net::masked(6, 1, 0, 3, hidden(8))));
+    nets.push(("fewer quads than degrees".to_owned(), Net::masked(6, 1, 0, 4, hidden(8))));
     nets
 }
 
 /// Parameters that are nowhere zero but where they are masked.
-pub(super) fn random<T: Real>(net: &Net, size: f64, rng: &mut ChaCha8Rng) -> Vec<T> {
+fn random<T: Real>(net: &Net, size: f64, rng: &mut ChaCha8Rng) -> Vec<T> {
     let mut parameters = vec![T::zero(); net.parameters()];
     let mut free = vec![false; net.parameters()];
     net.mark_weights(&mut free);
@@ -56,7 +61,7 @@ fn input(net: &Net, rng: &mut ChaCha8Rng) -> Vec<f64> {
 }
 
 /// One row by the definitions, a sum at a time. Also says how near to a kink of ReLU it came.
-pub(super) fn by_definition(net: &Net, parameters: &[f64], input: &[f64]) -> (Vec<f64>, f64) {
+fn by_definition(net: &Net, parameters: &[f64], input: &[f64]) -> (Vec<f64>, f64) {
     let mut nearest = f64::INFINITY;
     let mut act = |sums: &[f64]| -> Vec<f64> {
         let value = |x: &f64| match net.hidden.activation {
@@ -224,4 +229,185 @@ fn a_net_starts_without_an_opinion() {
         }
         assert!(parameters[last.start..].iter().all(|parameter| *parameter == 0.0));
     }
+}
+
+/// The outputs of a net on its bytes, by the core.
+fn outputs_of<T: flowlet::Real>(net: &Net, view: &NetView<'_>, input: &[T]) -> Vec<T>
+where
+    Libm: Elementary<T>,
+{
+    let mut outputs = Vec::new();
+    match net.wiring {
+        Wiring::Dense { inputs, .. } => {
+            let (values, context) = input.split_at(inputs);
+            view.evaluate(values, context, |quad| outputs.extend(quad));
+            outputs.truncate(net.outputs());
+        }
+        Wiring::Masked { context, .. } => {
+            let (context, values) = input.split_at(context);
+            view.walk(context, |feature, parameters| {
+                outputs.extend(parameters);
+                values[feature]
+            });
+        }
+    }
+    assert_eq!(outputs.len(), net.outputs());
+    outputs
+}
+
+/// Calls `run` with the core's view of an image.
+fn with_view(net: &Net, format: NumberFormat, image: &Image, run: impl FnOnce(&NetView<'_>)) {
+    let net_type = net.net_type(format);
+    assert_eq!(net_type.record().size(), image.0.len());
+    net_type.record().check(&image.0, 0).expect("written values keep the core's rules");
+    let body = crate::model::Body::new(&image.0);
+    let mut bytes = body.as_bytes();
+    run(&net_type.view(&mut bytes).expect("an image of this type"));
+    assert!(bytes.is_empty());
+}
+
+#[test]
+fn float_nets_compute_on_their_bytes_what_was_trained() {
+    for (name, net) in nets() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let parameters: Vec<f32> = random(&net, 0.8, &mut rng);
+        let mut image = Image::default();
+        net.write_float(&parameters, &mut image);
+        let input: Vec<f32> = input(&net, &mut rng).into_iter().map(|value| value as f32).collect();
+        let trained = net.forward(&parameters, input.clone(), ROWS, &mut Tape::default());
+        with_view(&net, NumberFormat::Float, &image, |view| {
+            for row in 0..ROWS {
+                let of = |values: &[f32]| -> Vec<f32> { values.iter().skip(row).step_by(ROWS).copied().collect() };
+                for (found, trained) in outputs_of(&net, view, &of(&input)).into_iter().zip(of(&trained)) {
+                    assert!((found - trained).abs() < 1e-5 * (1.0 + trained.abs()), "{name}: {found} {trained}");
+                }
+            }
+        });
+    }
+}
+
+/// The relative squared error of a quantized net's outputs, by the core, on readings like those that it was quantized by.
+fn quantization_error(name: &str, net: &Net, parameters: &[f32], cost: impl Fn(usize, &[f64]) -> f64) -> f64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let inputs = DMatrix::from_fn(400, net.inputs(), |_, _| rng.random_range(-2.0..2.0));
+    let mut image = Image::default();
+    net.write_int8(parameters, &inputs, cost, &mut image);
+    let wide: Vec<f64> = parameters.iter().map(|parameter| f64::from(*parameter)).collect();
+    let (mut error, mut size) = (0.0, 0.0);
+    with_view(net, NumberFormat::Int8, &image, |view| {
+        for _ in 0..200 {
+            let input: Vec<f64> = (0..net.inputs()).map(|_| rng.random_range(-2.0..2.0)).collect();
+            let (exact, _) = by_definition(net, &wide, &input);
+            for (found, exact) in outputs_of(net, view, &input).into_iter().zip(exact) {
+                assert!(found.is_finite(), "{name}");
+                error += (found - exact).powi(2);
+                size += exact.powi(2);
+            }
+        }
+    });
+    error / size
+}
+
+#[test]
+fn quantized_outputs_follow_the_exact_ones() {
+    for (name, net) in nets() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let parameters = random(&net, 0.8, &mut rng);
+        let even = quantization_error(&name, &net, &parameters, |_, _| 1.0);
+        let weighted = quantization_error(&name, &net, &parameters, |output, exact| (0.1 * exact[output]).exp());
+        println!("{name}: {even:.1e} {weighted:.1e}");
+        assert!(even < 1e-4 && weighted < 1e-4, "{name}: {even} {weighted}");
+    }
+}
+
+#[test]
+fn dead_and_extreme_rows_stay_within_the_formats() {
+    for (name, net) in nets() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let mut parameters: Vec<f32> = random(&net, 0.8, &mut rng);
+        for matrix in net.matrices() {
+            let weights = matrix.inputs;
+            parameters[matrix.weights()].iter_mut().take(weights).for_each(|weight| *weight = 0.0);
+            for (bias, extreme) in parameters[matrix.biases()].iter_mut().zip([0.0, 1e30, -1e30, 1e-30]) {
+                *bias = extreme;
+            }
+            if matrix.place == Place::Last {
+                parameters[matrix.weights()].iter_mut().for_each(|weight| *weight *= 1e-30);
+            }
+        }
+        for inputs in [DMatrix::zeros(5, net.inputs()), DMatrix::from_element(5, net.inputs(), 1e4)] {
+            let mut image = Image::default();
+            net.write_int8(&parameters, &inputs, |_, _| 1.0, &mut image);
+            with_view(&net, NumberFormat::Int8, &image, |view| {
+                for value in [0.0, 1e4, -1e30, f32::MAX] {
+                    let outputs = outputs_of(&net, view, &vec![value; net.inputs()]);
+                    assert!(outputs.iter().all(|output| output.is_finite()), "{name}: {outputs:?}");
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_net_without_inputs_is_its_biases() {
+    let hidden = Hidden { units: 4, deep: 1, body: Body::Plain, activation: Activation::Relu };
+    let net = Net::dense(0, 0, 2, hidden);
+    let parameters: Vec<f32> = random(&net, 0.8, &mut ChaCha8Rng::seed_from_u64(9));
+    assert!(quantization_error("without inputs", &net, &parameters, |_, _| 1.0) < 1e-6);
+}
+
+/// The core's text of a type, without the description's own words.
+fn described(record: &flowlet::schema::Record) -> String {
+    let mut buffer = [0; 512];
+    let mut text = flowlet::text::Text::new(&mut buffer);
+    record.describe(&mut text);
+    text.as_str().to_owned()
+}
+
+/// A type's name as a program writes it.
+fn short<T>() -> String {
+    let mut out = String::new();
+    for word in std::any::type_name::<T>().split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+        out.push_str(word.rsplit("::").next().unwrap());
+    }
+    // The compiler writes out the defaults.
+    out.replace(", Plain>", ">").replace("<Relu>", "").replace(", Plain>", ">")
+}
+
+#[test]
+fn descriptions_and_types_are_the_cores() {
+    fn check(net: &Net, format: NumberFormat, record: &flowlet::schema::Record, name: &str) {
+        let net_type = net.net_type(format);
+        let text = described(record);
+        assert_eq!(ron::to_string(&net_type).unwrap(), text);
+        assert_eq!(ron::from_str::<NetType>(&text).unwrap(), net_type);
+        let own = net_type.record();
+        assert_eq!(described(own), text);
+        assert_eq!((own.size(), own.macs, own.scratch), (record.size(), record.macs, record.scratch));
+        assert_eq!(net_type.rust_type(), name);
+        let mut free = vec![false; net.parameters()];
+        net.mark_weights(&mut free);
+        let biases: usize = net.matrices().map(|matrix| matrix.outputs).sum();
+        let counted = free.iter().filter(|free| **free).count() + biases;
+        assert_eq!(net_type.parameters(net.inputs(), net.outputs()), counted);
+    }
+    macro_rules! check {
+        ($net:expr, $format:ident, $type:ty, $kind:ident) => {
+            check(&$net, NumberFormat::$format, &<$type as $kind>::RECORD, &short::<$type>());
+        };
+    }
+    let hidden = |units, deep, body, activation| Hidden { units, deep, body, activation };
+    let plain = Net::dense(3, 2, 6, hidden(8, 3, Body::Plain, Activation::Relu));
+    check!(plain, Int8, Int8<2, 2, 3, 2>, Conditioner);
+    check!(plain, Float, Float<2, 2, 3, 2>, Conditioner);
+    let residual = Net::dense(3, 2, 6, hidden(8, 2, Body::Residual, Activation::Elu));
+    check!(residual, Int8, Int8<2, 2, 2, 2, Residual<Elu>>, Conditioner);
+    let gated = Net::dense(3, 2, 6, hidden(8, 2, Body::Gated, Activation::Relu));
+    check!(gated, Float, Float<2, 2, 2, 2, Gated>, Conditioner);
+    let masked = Net::masked(5, 2, 0, 2, hidden(12, 1, Body::Plain, Activation::Tanh));
+    check!(masked, Int8, MaskedInt8<5, 2, 0, 2, 2, 3, 1, 3, 4, 6, 7, Plain<Tanh>>, MaskedConditioner);
+    check!(masked, Float, MaskedFloat<5, 2, 0, 2, 2, 3, 1, 3, 4, 6, 7, Plain<Tanh>>, MaskedConditioner);
+    assert!(residual.net_type(NumberFormat::Int8).fits(5, 6) && !residual.net_type(NumberFormat::Int8).fits(9, 6));
+    assert!(masked.net_type(NumberFormat::Int8).fits_masked(5, 2, 2));
+    assert!(!masked.net_type(NumberFormat::Int8).fits_masked(5, 1, 2));
 }

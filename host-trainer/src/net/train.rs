@@ -14,67 +14,35 @@ use crate::train::{Real, Tape};
 /// a point where its first matrix has no gradient. As in nflows (Durkan, Bekasov, Murray, Papamakarios, 2020).
 const RESIDUAL_LIMIT: f64 = 1e-3;
 
-impl Activation {
-    /// The activation of a sum.
-    #[inline(always)]
-    pub(super) fn of<T: Real>(self, sum: T) -> T {
-        match self {
-            Self::Relu => {
-                if sum > T::zero() {
-                    sum
-                } else {
-                    T::zero()
-                }
-            }
-            Self::Elu => {
-                if sum > T::zero() {
-                    sum
-                } else {
-                    sum.exp_m1()
-                }
-            }
-            Self::Tanh => sum.tanh(),
-        }
-    }
+/// An activation's arithmetic.
+pub(super) trait Apply: Copy {
+    /// The activation of sums, in their place.
+    fn apply<T: Real>(self, sums: &mut [T]);
 
-    /// The derivative where the activation is `value`.
-    #[inline(always)]
-    fn slope<T: Real>(self, value: T) -> T {
-        match self {
-            Self::Relu => {
-                if value > T::zero() {
-                    T::one()
-                } else {
-                    T::zero()
-                }
-            }
-            Self::Elu => {
-                if value > T::zero() {
-                    T::one()
-                } else {
-                    T::one() + value
-                }
-            }
-            Self::Tanh => T::one() - value * value,
-        }
-    }
+    /// Takes the gradient through the activation whose values these are, back to the sums.
+    fn pull_back<T: Real>(self, gradient: &mut [T], values: &[T]);
+}
 
+impl Apply for Activation {
     fn apply<T: Real>(self, sums: &mut [T]) {
+        let zero = T::zero();
         // One loop for each, so that the simple ones are vectors.
         match self {
-            Self::Relu => sums.iter_mut().for_each(|sum| *sum = Self::Relu.of(*sum)),
-            Self::Elu => sums.iter_mut().for_each(|sum| *sum = Self::Elu.of(*sum)),
-            Self::Tanh => sums.iter_mut().for_each(|sum| *sum = Self::Tanh.of(*sum)),
+            Self::Relu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { zero }),
+            Self::Elu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { sum.exp_m1() }),
+            Self::Tanh => sums.iter_mut().for_each(|sum| *sum = sum.tanh()),
         }
     }
 
-    /// Takes the gradient through the activation, back to the sums.
     fn pull_back<T: Real>(self, gradient: &mut [T], values: &[T]) {
+        let (zero, one) = (T::zero(), T::one());
         let pairs = gradient.iter_mut().zip(values);
         match self {
-            Self::Relu => pairs.for_each(|(gradient, value)| *gradient *= Self::Relu.slope(*value)),
-            Self::Elu => pairs.for_each(|(gradient, value)| *gradient *= Self::Elu.slope(*value)),
-            Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= Self::Tanh.slope(*value)),
+            Self::Relu => pairs.for_each(|(gradient, value)| *gradient = if *value > zero { *gradient } else { zero }),
+            Self::Elu => {
+                pairs.for_each(|(gradient, value)| *gradient *= if *value > zero { one } else { one + *value })
+            }
+            Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= one - *value * *value),
         }
     }
 }
@@ -238,7 +206,14 @@ impl Net {
     }
 
     /// W input + b of one matrix.
-    fn affine<T: Real>(&self, index: usize, parameters: &[T], input: &[T], rows: usize, tape: &mut Tape<T>) -> Vec<T> {
+    pub(super) fn affine<T: Real>(
+        &self,
+        index: usize,
+        parameters: &[T],
+        input: &[T],
+        rows: usize,
+        tape: &mut Tape<T>,
+    ) -> Vec<T> {
         let mut sums = tape.buffer(self.matrix(index).outputs * rows);
         sums.fill(T::zero());
         self.add_affine(index, parameters, input, rows, &mut sums);
@@ -246,7 +221,7 @@ impl Net {
     }
 
     /// Adds W input + b of one matrix to `sums`.
-    fn add_affine<T: Real>(&self, index: usize, parameters: &[T], input: &[T], rows: usize, sums: &mut [T]) {
+    pub(super) fn add_affine<T: Real>(&self, index: usize, parameters: &[T], input: &[T], rows: usize, sums: &mut [T]) {
         let matrix = self.matrix(index);
         for (sums, bias) in sums.chunks_exact_mut(rows).zip(&parameters[matrix.biases()]) {
             sums.iter_mut().for_each(|sum| *sum += *bias);

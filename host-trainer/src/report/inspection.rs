@@ -19,7 +19,7 @@ pub struct Inspection {
     pub features: usize,
     /// Context values that come with each reading.
     pub context: usize,
-    /// The features' names.
+    /// The names of the features, and behind them those of the context values.
     pub feature_names: Vec<String>,
     /// Their units; empty where none was named.
     pub feature_units: Vec<String>,
@@ -93,10 +93,11 @@ impl Display for Inspection {
         writeln!(f, "{:<14}{}, {} weights", "family", self.family, self.number_format)?;
         let named =
             |(name, unit): (&String, &String)| if unit.is_empty() { name.clone() } else { format!("{name} ({unit})") };
-        let features: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
+        let names: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
+        let (features, context) = names.split_at(self.features);
         writeln!(f, "{:<14}{}: {}", "features", self.features, features.join(", "))?;
         if self.context > 0 {
-            writeln!(f, "{:<14}{} values with each reading", "context", self.context)?;
+            writeln!(f, "{:<14}{}: {}", "context", self.context, context.join(", "))?;
         }
         writeln!(f, "{:<14}{}", "parameters", thousands(self.parameters as u64))?;
         writeln!(

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use flowlet::conditioner::{Shape, WIDEST};
+use flowlet::conditioner::{Activation, Body, Shape, WIDEST};
 
 use super::gemm::{Left, multiply_add, sum_in_lanes, transpose};
 use super::model::{Dense, Mlp as Weights};
@@ -47,7 +47,14 @@ impl Mlp {
         let (inputs, outputs) = (self.widths[0], self.widths[layers]);
         assert!(self.widths[1..layers].iter().all(|width| *width == hidden), "hidden layers are of one width");
         assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
-        Shape { inputs: inputs.div_ceil(4), hidden: hidden / 4, deep: layers - 2, outputs: outputs.div_ceil(4) }
+        Shape {
+            inputs: inputs.div_ceil(4),
+            hidden: hidden / 4,
+            deep: layers - 2,
+            outputs: outputs.div_ceil(4),
+            body: Body::Plain,
+            activation: Activation::Relu,
+        }
     }
 
     /// What the core calls it.

@@ -52,7 +52,11 @@ impl Architecture {
                 units: self.hidden,
                 deep: self.hidden_layers - 1,
                 body: Body::Plain,
-                activation: Activation::Relu,
+                activation: std::env::var("ACT").map_or(Activation::Tanh, |act| match &act[..] {
+                    "elu" => Activation::Elu,
+                    "relu" => Activation::Relu,
+                    _ => Activation::Tanh,
+                }),
             };
             return Sequence::new().then(TrainedContinuous::new(features, context, self.layers, hidden));
         }

@@ -45,7 +45,7 @@ pub fn host_model(architecture: &model_file::Architecture, body: &[u8]) -> Model
     let feature = |index| Feature { name: format!("feature {index}"), unit: String::new() };
     let metadata = Metadata {
         architecture: String::new(),
-        features: (0..architecture.features).map(feature).collect(),
+        features: (0..architecture.features + architecture.context).map(feature).collect(),
         training: Training::default(),
     };
     Model::new(read, body, metadata).expect("the body keeps the rules")

@@ -1,7 +1,8 @@
 //! The list of all layers, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Continuous, Cube, Float, Int8, Layer, Permute, Reverse, Standardize, Turned,
+    AffineCoupling, Bijector, Chain, Continuous, Cube, Elu, Float, Int8, Layer, Permute, Plain, Residual, Reverse,
+    Standardize, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -92,13 +93,13 @@ macro_rules! on {
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
             Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>,
-            Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }>>,
+            Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }, Plain<Tanh>>>,
             Turned<Continuous<$d, 1, Float<{ quads($d + 1) }, 2, 0, { quads($d) }>>>
         });
         on!(@list $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
-            Continuous<$d, 2, Float<{ quads($d + 4) }, 2, 0, { quads($d) }>>
+            Continuous<$d, 2, Float<{ quads($d + 4) }, 1, 2, { quads($d) }, Residual<Elu>>>
         });
     )*};
     (@list $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {

@@ -112,3 +112,48 @@ fn more_features_than_the_device_takes_are_refused() {
     let error = fit(data, &continuous(33), &mut (), &AtomicBool::new(false)).unwrap_err();
     assert!(matches!(error, FitError::Option { option: "family", .. }), "{error}");
 }
+
+#[test]
+fn explore() {
+    let env = |name: &str, default: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let (training, validation, test) = if env("BANANA", 0) == 1 {
+        let f = env("F", 2);
+        let all = banana(f, 4600, 3);
+        let m = |v: &[f32]| Matrix::new(v.len() / f, f, v.to_vec());
+        (m(&all[..3000 * f]), m(&all[3000 * f..3600 * f]), m(&all[3600 * f..]))
+    } else {
+        (modes(3000, 1), modes(600, 2), modes(1000, 3))
+    };
+    let f = training.columns();
+    let best = if f == 2 { mean(test.iter_rows().map(exact)) } else { 0.0 };
+    let begin = std::time::Instant::now();
+    let mut options = continuous(f);
+    options.epochs = env("EPOCHS", 40);
+    options.architecture.layers = env("STEPS", 6);
+    options.architecture.hidden = env("HIDDEN", 32);
+    options.architecture.hidden_layers = env("DEEP", 2);
+    options.learning_rate = env("LR", 50) as f32 * 1e-4;
+    options.noise = Some(0.0);
+    let fit = fit_to(f, &training, &validation, &options);
+    println!(
+        "EXPLORE exact {best:.3}, gaussian {:.3}, found {:.3} best {} {:?} {:?}",
+        mean_log_prob(&fit.model.gaussian(), &test),
+        mean_log_prob(&fit.model, &test),
+        fit.summary.best_epoch,
+        fit.summary.stop,
+        begin.elapsed()
+    );
+    if env("NVP", 0) == 1 {
+        options.architecture.family = Family::Realnvp;
+        options.architecture.layers = 6;
+        options.learning_rate = 5e-3;
+        let begin = std::time::Instant::now();
+        let fit = fit_to(f, &training, &validation, &options);
+        println!(
+            "EXPLORE nvp found {:.3} best {} {:?}",
+            mean_log_prob(&fit.model, &test),
+            fit.summary.best_epoch,
+            begin.elapsed()
+        );
+    }
+}

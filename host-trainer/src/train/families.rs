@@ -52,11 +52,7 @@ impl Architecture {
                 units: self.hidden,
                 deep: self.hidden_layers - 1,
                 body: Body::Plain,
-                activation: std::env::var("ACT").map_or(Activation::Tanh, |act| match &act[..] {
-                    "elu" => Activation::Elu,
-                    "relu" => Activation::Relu,
-                    _ => Activation::Tanh,
-                }),
+                activation: Activation::Tanh,
             };
             return Sequence::new().then(TrainedContinuous::new(features, context, self.layers, hidden));
         }

@@ -4,9 +4,11 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod conditioned;
 mod continuous;
 mod coupling;
 mod cube;
+mod masked_autoregressive;
 mod permute;
 mod reverse;
 mod sequence;
@@ -17,6 +19,7 @@ mod view;
 pub use continuous::{Continuous, Solver, TrainedContinuous};
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
+pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
@@ -128,6 +131,8 @@ kinds! {
     Cube,
     /// Some features condition the others.
     Coupling,
+    /// Every feature is conditioned on those before it.
+    MaskedAutoregressive,
     /// Along a velocity.
     Continuous,
 }

@@ -29,7 +29,7 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
     let rules = [
         (
             "layers",
-            architecture.layers >= 2,
+            architecture.layers >= 2 || architecture.family == Family::Continuous && architecture.layers == 1,
             "at least 2 are needed, or some features are never transformed and never interact",
         ),
         (

@@ -4,9 +4,10 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
+//! exp.rs         exponentials and logarithms that vectorize
 //! matching.rs    another objective, of the velocities of continuous flows
 //! families.rs    which layers a family of flows is made of
-//! conditioner.rs the nets inside layers, on gemm.rs, the matrix product
+//! gemm.rs        the matrix product that nets are made of
 //! optimizer.rs   Adam, its schedule and its clip
 //! flow.rs        the result: layers, a base, and their parameters
 //! ```
@@ -16,7 +17,6 @@
 mod assignment;
 mod batch;
 mod check;
-mod conditioner;
 mod descent;
 mod error;
 mod exp;
@@ -25,7 +25,6 @@ mod fit;
 mod flow;
 pub(crate) mod gemm;
 mod matching;
-mod model;
 mod objective;
 mod optimizer;
 mod options;
@@ -39,13 +38,11 @@ mod tape;
 mod tests;
 
 pub use batch::Batch;
-pub use conditioner::Mlp as MlpShape;
 pub use error::FitError;
 pub use exp::Fast;
 pub use families::{Architecture, Family};
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
-pub use model::{Dense, Mlp};
 pub use options::Options;
 pub use permutation::orders;
 pub use progress::{Epoch, Progress};

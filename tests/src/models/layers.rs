@@ -1,8 +1,8 @@
 //! The list of all layers, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Continuous, Cube, Elu, Float, Int8, Layer, Permute, Plain, Residual, Reverse,
-    Standardize, Tanh, Turned,
+    AffineCoupling, Bijector, Chain, Continuous, Cube, Elu, Float, Gated, Int8, Layer, Permute, Plain, Relu, Residual,
+    Reverse, Standardize, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -91,6 +91,8 @@ macro_rules! on {
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
+            AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
             Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>,
             Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }, Plain<Tanh>>>,
@@ -99,6 +101,9 @@ macro_rules! on {
         on!(@list $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
+            AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>,
             Continuous<$d, 2, Float<{ quads($d + 4) }, 1, 2, { quads($d) }, Residual<Elu>>>
         });
     )*};

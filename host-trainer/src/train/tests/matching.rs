@@ -31,10 +31,8 @@ fn exact(x: &[f32]) -> f64 {
 }
 
 fn continuous(features: usize) -> Options {
-    let mut options = options(features);
-    options.architecture.family = Family::Continuous;
-    options.architecture.hidden = 32;
-    options
+    let architecture = Architecture { hidden: 32, ..Architecture::of(Family::Continuous, features) };
+    Options { architecture, ..options(features) }
 }
 
 /// A fit to rows of which the first columns are features.

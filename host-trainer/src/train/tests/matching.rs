@@ -63,9 +63,9 @@ fn separate_modes_are_found_and_the_density_is_one() {
     // The summary's loss is of the log-density too, though that is not what was descended.
     assert!((fit.summary.validation_loss + mean_log_prob(&fit.model, &validation)).abs() < 0.1);
 
-    let (cells, width) = (150, 6.0 / 150.0);
+    let (cells, width) = (200, 8.0 / 200.0);
     let places = (0..cells * cells).map(|cell| [cell / cells, cell % cells]);
-    let at = |index: usize| ((index as f64 + 0.5) * width - 3.0) as f32;
+    let at = |index: usize| ((index as f64 + 0.5) * width - 4.0) as f32;
     let grid = Matrix::new(cells * cells, 2, places.flatten().map(at).collect());
     let density = fit.model.log_probs(&grid).into_iter().map(|log_prob| f64::from(log_prob).exp());
     let integral = density.sum::<f64>() * width * width;

@@ -136,6 +136,7 @@ fn single_precision_is_close_to_double() {
         if style == Style::Hostile || (case.composed && case.steps) {
             return;
         }
+        let mut missed = 0;
         for _ in 0..10 {
             let (at, context) = point(case, rng);
             // The same numbers in both, so that a step function sees the same.
@@ -148,8 +149,11 @@ fn single_precision_is_close_to_double() {
             let expected = case.double.inverse(&mut double, &context);
             let found: Vec<f64> = x.iter().map(|value| f64::from(*value)).collect();
             let bound = 1e-5 * (1.0 + largest(&double));
-            assert!(distance(&found, &double) < bound, "{}: {found:?}, but {double:?}", case.name);
-            assert!((f64::from(log_det) - expected).abs() < 1e-4, "{}: {log_det}, but {expected}", case.name);
+            let near = distance(&found, &double) < bound && (f64::from(log_det) - expected).abs() < 1e-4;
+            // A product that is within its rounding of a step may be on either side of it, but not often.
+            missed += usize::from(!near);
+            let rarely = usize::from(case.steps);
+            assert!(missed <= rarely, "{}: {found:?}, {log_det}, but {double:?}, {expected}", case.name);
         }
     });
 }

@@ -31,6 +31,11 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).fold(0.0, |largest, (a, b)| largest.max((a - b).abs()))
 }
 
+/// The directions that a layer has: whether data -> base.
+fn directions(case: &Case) -> impl Iterator<Item = bool> {
+    [(true, case.inverse), (false, case.forward)].into_iter().filter_map(|(inverse, has)| has.then_some(inverse))
+}
+
 /// Every layer, in three styles.
 fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
     for (style, seed) in [(Style::Fitted, 1), (Style::Initial, 2), (Style::Hostile, 3)] {
@@ -44,7 +49,7 @@ fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
 #[test]
 fn round_trips_return_and_log_determinants_cancel() {
     every(|case, style, rng| {
-        if style == Style::Hostile {
+        if style == Style::Hostile || !(case.inverse && case.forward) {
             return;
         }
         for _ in 0..10 {
@@ -73,7 +78,7 @@ fn round_trips_return_and_log_determinants_cancel() {
 #[test]
 fn round_trips_return_in_single_precision() {
     every(|case, style, rng| {
-        if style == Style::Hostile || case.singular {
+        if style == Style::Hostile || case.singular || !(case.inverse && case.forward) {
             return;
         }
         let (start, context) = point(case, rng);
@@ -101,7 +106,7 @@ fn log_determinants_are_those_of_the_numerical_jacobian() {
         let step = if case.steps { 1e-8 } else { 1e-6 };
         for _ in 0..3 {
             let (at, context) = point(case, rng);
-            for inverse in [true, false] {
+            for inverse in directions(case) {
                 let map = |x: &mut [f64]| {
                     if inverse { case.double.inverse(x, &context) } else { case.double.forward(x, &context) }
                 };
@@ -143,9 +148,12 @@ fn single_precision_is_close_to_double() {
             let mut double: Vec<f64> = single.iter().map(|value| f64::from(*value)).collect();
             let context: Vec<f32> = context.iter().map(|value| *value as f32).collect();
             let mut x = single.clone();
-            let log_det = case.single.inverse(&mut x, &context);
-            let context: Vec<f64> = context.iter().map(|value| f64::from(*value)).collect();
-            let expected = case.double.inverse(&mut double, &context);
+            let wide: Vec<f64> = context.iter().map(|value| f64::from(*value)).collect();
+            let (log_det, expected) = if case.inverse {
+                (case.single.inverse(&mut x, &context), case.double.inverse(&mut double, &wide))
+            } else {
+                (case.single.forward(&mut x, &context), case.double.forward(&mut double, &wide))
+            };
             let found: Vec<f64> = x.iter().map(|value| f64::from(*value)).collect();
             let bound = 1e-5 * (1.0 + largest(&double));
             assert!(distance(&found, &double) < bound, "{}: {found:?}, but {double:?}", case.name);
@@ -174,8 +182,13 @@ fn hostile_parameters_and_readings_are_mapped_without_a_panic() {
             let mut value = || extremes[rng.random_range(0..extremes.len())];
             let context: Vec<f32> = (0..case.context).map(|_| value()).collect();
             let mut x: Vec<f32> = (0..case.features).map(|_| value()).collect();
-            case.single.inverse(&mut x, &context);
-            case.single.forward(&mut x, &context);
+            for inverse in directions(case) {
+                if inverse {
+                    case.single.inverse(&mut x, &context)
+                } else {
+                    case.single.forward(&mut x, &context)
+                };
+            }
         }
     });
 }
@@ -183,7 +196,10 @@ fn hostile_parameters_and_readings_are_mapped_without_a_panic() {
 #[test]
 fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
     let mut rng = rng(4);
-    for case in layers(Style::Hostile, &mut rng).iter().filter(|case| case.steps && !case.composed) {
+    for case in layers(Style::Hostile, &mut rng)
+        .iter()
+        .filter(|case| case.steps && !case.composed && case.name.contains("AffineCoupling"))
+    {
         for _ in 0..10 {
             let (mut x, context) = point(case, &mut rng);
             let log_det = case.double.inverse(&mut x, &context);
@@ -214,8 +230,13 @@ fn a_context_conditions_the_layers_that_take_one() {
             let (x, context) = point(case, &mut rng);
             let (mut here, mut there) = (x.clone(), x);
             let other: Vec<f64> = context.iter().map(|value| value + 0.5).collect();
-            case.double.inverse(&mut here, &context);
-            case.double.inverse(&mut there, &other);
+            if case.inverse {
+                case.double.inverse(&mut here, &context);
+                case.double.inverse(&mut there, &other);
+            } else {
+                case.double.forward(&mut here, &context);
+                case.double.forward(&mut there, &other);
+            }
             here != there
         });
         assert!(differing.count() >= 5, "{}: the context changes nothing", case.name);

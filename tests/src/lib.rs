@@ -2,6 +2,7 @@
 
 pub mod emulator;
 pub mod fuzz;
+pub mod jobs;
 pub mod models;
 pub mod vectors;
 pub mod words;

@@ -24,11 +24,17 @@ pub struct Task {
 pub type Results = Vec<Vec<u32>>;
 
 impl Task {
-    /// All jobs of some lists, each with random parameters and as many points.
+    /// All jobs of some lists, each with random parameters and as many points, which `point` makes of their number of
+    /// values and their place in the row.
     ///
     /// # Panics
     /// If there are more than 255 lists, or jobs in one.
-    pub fn all(lists: &'static [&'static [Job]], points: usize, rng: &mut impl Rng) -> Vec<Self> {
+    pub fn all<R: Rng>(
+        lists: &'static [&'static [Job]],
+        points: usize,
+        point: fn(usize, usize, &mut R) -> Vec<f32>,
+        rng: &mut R,
+    ) -> Vec<Self> {
         let place = |index: usize| u8::try_from(index).ok().filter(|&index| index < END).expect("a short list");
         let mut tasks = Vec::new();
         for (list, jobs) in lists.iter().enumerate() {
@@ -42,6 +48,18 @@ impl Task {
             }
         }
         tasks
+    }
+
+    /// Bytes of the parameters.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.parameters.bytes().len()
+    }
+
+    /// How many points there are.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.points.len()
     }
 
     /// The host's results.
@@ -66,8 +84,13 @@ impl Task {
     }
 }
 
-/// Where the model was fitted, beside it, and so far off that f32 overflows; rarely any bits at all.
-fn point(values: usize, n: usize, rng: &mut impl Rng) -> Vec<f32> {
+/// A point like those that a model was fitted on.
+pub fn ordinary_point(values: usize, _: usize, rng: &mut impl Rng) -> Vec<f32> {
+    (0..values).map(|_| rng.random_range(-2.0..2.0)).collect()
+}
+
+/// Where a model was fitted, beside it, and so far off that f32 overflows; rarely any bits at all.
+pub fn any_point(values: usize, n: usize, rng: &mut impl Rng) -> Vec<f32> {
     let spread = [1.0, 3.0, 1e-3, 30.0, 1e6, 1e38][n % 6];
     let mut value = || match n % 24 {
         23 => f32::from_bits(rng.random()),

@@ -2,7 +2,7 @@
 
 use flowlet_jobs::{COSTS, FAMILIES};
 use flowlet_tests::emulator::{Build, Options, build, everywhere};
-use flowlet_tests::jobs::{Task, on_device};
+use flowlet_tests::jobs::{Task, any_point, on_device};
 use flowlet_tests::models::Aligned;
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
@@ -17,7 +17,7 @@ fn points() -> usize {
 fn devices_have_the_bits_of_the_host_for_every_family() {
     for (board, backend) in everywhere() {
         let firmware = build(&Build { board, example: Some("families"), ..Build::default() }).expect("it builds");
-        let tasks = Task::all(FAMILIES, points(), &mut ChaCha8Rng::seed_from_u64(1));
+        let tasks = Task::all(FAMILIES, points(), any_point, &mut ChaCha8Rng::seed_from_u64(1));
         let (device, _) = on_device(backend, &firmware, &tasks, &Options::default()).expect("the device answers");
         let (mut bits, mut finite) = (0, 0);
         for (task, device) in tasks.iter().zip(device) {

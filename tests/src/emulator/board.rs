@@ -61,6 +61,14 @@ impl Board {
         }
     }
 
+    /// Bytes of RAM that its programs take for a buffer: `BUFFER` in the board's library.
+    pub fn buffer(self) -> usize {
+        match self {
+            Self::Mps2An386 => 256 << 10,
+            Self::Microbit => 8 << 10,
+        }
+    }
+
     pub(super) fn flash(self) -> Memory {
         let length = match self {
             Self::Mps2An386 => 4 << 20,

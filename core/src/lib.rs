@@ -55,14 +55,20 @@ pub mod real;
 pub mod registry;
 pub mod schema;
 pub mod text;
+pub mod univariate;
 
 pub use base::{Base, StandardNormal};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
 pub use calibration::Calibration;
-pub use conditioner::{Conditioner, Float, Int8};
+pub use conditioner::{
+    Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
+};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Cube, Permute, Reverse, Standardize};
+pub use layers::{
+    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+};
 pub use model_file::LoadError;
 pub use real::Real;
+pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

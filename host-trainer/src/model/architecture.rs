@@ -1,17 +1,24 @@
 //! The architecture of a model as a value: what the model file's description says, and what a model's type is.
 //!
 //! The description is a RON term. Reading it gives these types, and writing them gives the same text back, byte for
-//! byte, so the fingerprint can be computed on either side.
+//! byte, so the fingerprint can be computed on either side. The layers' own parts are in [`crate::layers`].
 
-use flowlet::conditioner::{Shape, WIDEST, float, int8};
-use flowlet::layers::{affine_coupling, cube, permute, reverse, standardize};
+use flowlet::calibration;
+use flowlet::conditioner::float::FloatView;
+use flowlet::conditioner::int8::Int8View;
+use flowlet::conditioner::{self, Evaluate, Shape, WIDEST, float, int8};
 use flowlet::model_file::{self, MOST_FEATURES};
-use flowlet::schema::{Format, Record, Schema};
-use flowlet::{base, calibration};
+use flowlet::schema::{Format, Record};
+use flowlet::{Libm, Real};
+use ron::Options;
+use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 
+use crate::base::Base;
+use crate::layers::Layer;
+
 /// A model's type: features, context values, layers, base, calibration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// D.
@@ -28,48 +35,6 @@ pub struct Architecture {
     pub arithmetic: Arithmetic,
 }
 
-/// A layer, or a composition of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Layer {
-    /// `Chain<A, B>`.
-    Chain(Box<Layer>, Box<Layer>),
-    /// `[L; N]`.
-    Repeat(usize, Box<Layer>),
-    /// `Turned<L>`.
-    Turned(Box<Layer>),
-    /// `Standardize<D>`.
-    Standardize {
-        /// D.
-        features: usize,
-    },
-    /// `Permute<D>`.
-    Permute {
-        /// D.
-        features: usize,
-    },
-    /// `Reverse`.
-    Reverse {},
-    /// `Cube<E>`.
-    Cube {
-        /// Elementary functions.
-        elementary: Elementary,
-    },
-    /// `AffineCoupling<A, B, N, E>`.
-    AffineCoupling {
-        /// A.
-        kept: usize,
-        /// B.
-        transformed: usize,
-        /// The conditioner.
-        net: Net,
-        /// The clip of the log-scales.
-        clip: Clip,
-        /// Elementary functions.
-        elementary: Elementary,
-    },
-}
-
 /// A conditioner; widths in quads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,11 +47,12 @@ pub enum Net {
         deep: usize,
         outputs: usize,
         activation: Activation,
+        body: Body,
         packing: Packing,
         requantization: Requantization,
     },
     /// `Float<INPUTS, HIDDEN, DEEP, OUTPUTS>`.
-    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation },
+    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation, body: Body },
 }
 
 macro_rules! words {
@@ -120,6 +86,11 @@ words! {
         /// max(0, x).
         Relu
     }
+    /// How hidden layers are connected.
+    Body {
+        /// One after the other.
+        Plain
+    }
     /// The order of int8 weights.
     Packing {
         /// Blocks of four by four, columns 0, 2, 1, 3.
@@ -130,19 +101,6 @@ words! {
         /// A 16-bit multiplier and a shift.
         Multiply16Shift
     }
-}
-
-/// A base distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Base {
-    /// `StandardNormal<D, E>`.
-    StandardNormal {
-        /// D.
-        features: usize,
-        /// Elementary functions of its sampling.
-        elementary: Elementary,
-    },
 }
 
 /// `Calibration<N>`.
@@ -158,7 +116,7 @@ const MOST_LAYERS: usize = 4096;
 
 /// Records refer to each other for as long as the program runs, as they do in the typed models. A process reads a
 /// handful of models, so what their records take is let go of.
-fn forever<T>(value: T) -> &'static T {
+pub(crate) fn forever<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
@@ -171,18 +129,48 @@ impl Elementary {
             Self::Micromath => "Micromath",
         }
     }
+
+    /// As the last parameter of a type in Rust, where the accurate ones need no word.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Libm => "",
+            Self::Micromath => ", Micromath",
+        }
+    }
+}
+
+/// How the weights of nets are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// f32.
+    Float,
+    /// int8 weights, int16 activations.
+    Int8,
+}
+
+impl NumberFormat {
+    /// For reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float => "f32",
+            Self::Int8 => "int8",
+        }
+    }
 }
 
 impl Net {
     /// A quantized net of this shape.
     #[must_use]
-    pub fn int8(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
+    pub fn int8(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
         Self::Int8 {
             inputs,
             hidden,
             deep,
             outputs,
             activation: Activation::Relu,
+            body: Body::Plain,
             packing: Packing::Block0213,
             requantization: Requantization::Multiply16Shift,
         }
@@ -190,8 +178,8 @@ impl Net {
 
     /// An unquantized net of this shape.
     #[must_use]
-    pub fn float(Shape { inputs, hidden, deep, outputs }: Shape) -> Self {
-        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu }
+    pub fn float(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
+        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu, body: Body::Plain }
     }
 
     /// Widths in quads.
@@ -199,12 +187,14 @@ impl Net {
     pub fn shape(&self) -> Shape {
         match *self {
             Self::Int8 { inputs, hidden, deep, outputs, .. } | Self::Float { inputs, hidden, deep, outputs, .. } => {
-                Shape { inputs, hidden, deep, outputs }
+                let (body, activation) = (conditioner::Body::Plain, conditioner::Activation::Relu);
+                Shape { inputs, hidden, deep, outputs, body, activation }
             }
         }
     }
 
-    fn record(&self) -> &'static Record {
+    /// The core's record.
+    pub fn record(&self) -> &'static Record {
         let shape = self.shape();
         let dense = |fields: &'static [_]| forever(Record::stored("Dense", &[], fields));
         match self {
@@ -227,125 +217,106 @@ impl Net {
         }
     }
 
-    fn rust_type(&self) -> String {
+    /// How weights are stored.
+    #[must_use]
+    pub fn format(&self) -> NumberFormat {
+        match self {
+            Self::Int8 { .. } => NumberFormat::Int8,
+            Self::Float { .. } => NumberFormat::Float,
+        }
+    }
+
+    /// Whether it takes so many inputs to so many outputs, within the widths that the core allows.
+    #[must_use]
+    pub fn fits(&self, inputs: usize, outputs: usize) -> bool {
+        let shape = self.shape();
+        shape.inputs == inputs.div_ceil(4)
+            && shape.outputs == outputs.div_ceil(4)
+            && shape.hidden <= WIDEST
+            && shape.deep <= 64
+    }
+
+    /// The net on the values at the start of `bytes`, which moves behind them.
+    pub fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<NetView<'a>> {
+        let (view, rest) = match self {
+            Self::Int8 { .. } => {
+                let (net, rest) = Int8View::from_prefix(bytes, self.shape())?;
+                (NetView::Int8(net), rest)
+            }
+            Self::Float { .. } => {
+                let (net, rest) = FloatView::from_prefix(bytes, self.shape())?;
+                (NetView::Float(net), rest)
+            }
+        };
+        *bytes = rest;
+        Some(view)
+    }
+
+    /// The type in Rust.
+    #[must_use]
+    pub fn rust_type(&self) -> String {
         let name = match self {
             Self::Int8 { .. } => "Int8",
             Self::Float { .. } => "Float",
         };
-        let Shape { inputs, hidden, deep, outputs } = self.shape();
+        let Shape { inputs, hidden, deep, outputs, .. } = self.shape();
         format!("{name}<{inputs}, {hidden}, {deep}, {outputs}>")
     }
 }
 
-impl Layer {
-    fn schema(&self) -> &'static Schema {
-        forever(match self {
-            Self::Chain(first, second) => Schema::Chain(first.schema(), second.schema()),
-            Self::Repeat(times, layer) => Schema::Repeat(*times, layer.schema()),
-            Self::Turned(layer) => Schema::Turned(layer.schema()),
-            Self::Standardize { features } => {
-                let (parameters, fields) = (standardize::parameters(*features), standardize::fields(*features));
-                Schema::Layer(forever(standardize::record(forever(parameters), forever(fields))))
-            }
-            Self::Permute { features } => {
-                let (parameters, fields) = (permute::parameters(*features), permute::fields(*features));
-                Schema::Layer(forever(permute::record(*features, forever(parameters), forever(fields))))
-            }
-            Self::Reverse {} => Schema::Layer(&reverse::RECORD),
-            Self::Cube { elementary } => {
-                Schema::Layer(forever(cube::record(forever(cube::parameters(elementary.name())))))
-            }
-            Self::AffineCoupling { kept, transformed, net, clip: Clip::Softsign, elementary } => {
-                let net = net.record();
-                let parameters = affine_coupling::parameters(*kept, *transformed, net, elementary.name());
-                let fields = forever(affine_coupling::fields(net));
-                Schema::Layer(forever(affine_coupling::record(*kept, net, forever(parameters), fields)))
-            }
-        })
-    }
+/// A net in one of the number formats.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the variants are the core's views")]
+pub enum NetView<'a> {
+    Int8(Int8View<'a>),
+    Float(FloatView<'a>),
+}
 
-    fn rust_type(&self) -> String {
-        let suffix = |elementary: &Elementary| match elementary {
-            Elementary::Libm => String::new(),
-            Elementary::Micromath => ", Micromath".to_owned(),
-        };
+impl<T: Real> Evaluate<T> for NetView<'_>
+where
+    Libm: flowlet::Elementary<T>,
+{
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
         match self {
-            Self::Chain(first, second) => format!("Chain<{}, {}>", first.rust_type(), second.rust_type()),
-            Self::Repeat(times, layer) => format!("[{}; {times}]", layer.rust_type()),
-            Self::Turned(layer) => format!("Turned<{}>", layer.rust_type()),
-            Self::Standardize { features } => format!("Standardize<{features}>"),
-            Self::Permute { features } => format!("Permute<{features}>"),
-            Self::Reverse {} => "Reverse".to_owned(),
-            Self::Cube { elementary } => format!("Cube<{}>", elementary.name()),
-            Self::AffineCoupling { kept, transformed, net, elementary, .. } => {
-                format!("AffineCoupling<{kept}, {transformed}, {}{}>", net.rust_type(), suffix(elementary))
-            }
-        }
-    }
-
-    fn fits(&self, features: usize, context: usize) -> bool {
-        match self {
-            Self::Chain(first, second) => first.fits(features, context) && second.fits(features, context),
-            Self::Repeat(_, layer) => layer.fits(features, context),
-            Self::Turned(layer) => layer.fits(features, context),
-            Self::Standardize { features: own } | Self::Permute { features: own } => *own == features,
-            Self::Reverse {} | Self::Cube { .. } => true,
-            Self::AffineCoupling { kept, transformed, net, .. } => {
-                let shape = net.shape();
-                kept.checked_add(*transformed) == Some(features)
-                    && shape.inputs == (kept + context).div_ceil(4)
-                    && shape.outputs == (2 * transformed).div_ceil(4)
-                    && shape.hidden <= WIDEST
-                    && shape.deep <= 64
-            }
-        }
-    }
-
-    /// Layers and compositions of layers, repetitions counted; `None` for more than a `usize` holds.
-    fn count(&self) -> Option<usize> {
-        match self {
-            Self::Chain(first, second) => first.count()?.checked_add(second.count()?)?.checked_add(1),
-            Self::Repeat(times, layer) => layer.count()?.checked_mul(*times)?.checked_add(1),
-            Self::Turned(layer) => layer.count()?.checked_add(1),
-            _ => Some(1),
-        }
-    }
-
-    /// Every layer that is not a composition, in order, as often as its type is named.
-    fn leaves<'a>(&'a self, found: &mut Vec<&'a Layer>) {
-        match self {
-            Self::Chain(first, second) => {
-                first.leaves(found);
-                second.leaves(found);
-            }
-            Self::Repeat(_, layer) | Self::Turned(layer) => layer.leaves(found),
-            leaf => found.push(leaf),
+            Self::Int8(net) => net.evaluate(input, context, output),
+            Self::Float(net) => net.evaluate(input, context, output),
         }
     }
 }
 
+/// How descriptions are written: `Permute(features:8)` for the layer `Permute { features: 8 }`.
+fn ron() -> Options {
+    Options::default().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES)
+}
+
 impl Architecture {
+    /// The architecture of a description.
+    ///
+    /// # Errors
+    /// What is no description, with the place.
+    pub fn parse(description: &str) -> Result<Self, String> {
+        ron().from_str(description).map_err(|error| error.to_string())
+    }
+
     /// The canonical description.
     ///
     /// # Panics
     /// Never: terms of these types always serialize.
     #[must_use]
     pub fn describe(&self) -> String {
-        ron::to_string(self).expect("an architecture is a RON term")
+        ron().to_string(self).expect("an architecture is a RON term")
     }
 
     /// The core's view of it: byte layout, rules, cost, fingerprint.
     #[must_use]
     pub fn to_core(&self) -> model_file::Architecture {
-        let Base::StandardNormal { features, elementary } = self.base;
         let knots = self.calibration.knots;
-        let base = base::record(forever(base::parameters(features, elementary.name())));
         let (parameters, fields) = (calibration::parameters(knots), calibration::fields(knots));
         model_file::Architecture {
             features: self.features,
             context: self.context,
             layers: self.layers.schema(),
-            base: forever(base),
+            base: self.base.kind().record(),
             calibration: forever(calibration::record(forever(parameters), forever(fields))),
         }
     }
@@ -354,11 +325,10 @@ impl Architecture {
     #[must_use]
     pub fn rust_type(&self) -> String {
         let (layers, knots) = (self.layers.rust_type(), self.calibration.knots);
-        let Base::StandardNormal { features, elementary } = self.base;
-        let tail = match (elementary, self.context) {
-            (Elementary::Libm, 0) => String::new(),
-            (Elementary::Libm, context) => format!(", StandardNormal<{features}>, {context}"),
-            (elementary, context) => format!(", StandardNormal<{features}, {}>, {context}", elementary.name()),
+        let tail = match (self.base.kind().rust_type(), self.context) {
+            (None, 0) => String::new(),
+            (None, context) => format!(", StandardNormal<{}>, {context}", self.features),
+            (Some(base), context) => format!(", {base}, {context}"),
         };
         format!("Detector<Flow<{}, {layers}{tail}>, {knots}>", self.features)
     }
@@ -366,34 +336,37 @@ impl Architecture {
     /// Whether the shapes fit together, as the compiler checks them for a type: for descriptions that come from a file.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
-        let Base::StandardNormal { features, .. } = self.base;
         (1..=MOST_FEATURES).contains(&self.features)
             && self.context <= MOST_FEATURES
-            && features == self.features
+            && self.base.kind().features() == self.features
             && self.calibration.knots <= 1 << 16
             && self.layers.count().is_some_and(|layers| layers <= MOST_LAYERS)
             && self.layers.fits(self.features, self.context)
+            && self.layers.directions().inverse
     }
 
     /// The family of flows it belongs to, by the layers that transform.
     #[must_use]
     pub fn family(&self) -> &'static str {
-        let mut leaves = Vec::new();
-        self.layers.leaves(&mut leaves);
-        if leaves.iter().any(|layer| matches!(layer, Layer::AffineCoupling { .. })) {
-            "realnvp"
-        } else {
-            "element-wise"
-        }
+        let mut family = "element-wise";
+        self.layers.each(&mut |layer| {
+            if let Some((name, _)) = layer.family().filter(|(name, _)| *name != "element-wise") {
+                family = name;
+            }
+        });
+        family
     }
 
     /// How the conditioners store their weights.
     #[must_use]
     pub fn number_format(&self) -> &'static str {
-        let mut leaves = Vec::new();
-        self.layers.leaves(&mut leaves);
-        let quantized = leaves.iter().any(|layer| matches!(layer, Layer::AffineCoupling { net: Net::Int8 { .. }, .. }));
-        if quantized { "int8" } else { "f32" }
+        let mut format = NumberFormat::Float;
+        self.layers.each(&mut |layer| {
+            if let Some((_, Some(NumberFormat::Int8))) = layer.family() {
+                format = NumberFormat::Int8;
+            }
+        });
+        format.name()
     }
 }
 
@@ -413,7 +386,7 @@ mod tests {
         let mut buffer = [0; 1024];
         let mut text = Text::new(&mut buffer);
         core.describe(&mut text);
-        let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
+        let parsed = Architecture::parse(text.as_str()).unwrap();
         assert_eq!(parsed.describe(), text.as_str());
         let back = parsed.to_core();
         assert_eq!(back.fingerprint(), core.fingerprint());
@@ -441,11 +414,14 @@ mod tests {
         let mut buffer = [0; 1024];
         let mut text = Text::new(&mut buffer);
         Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE.describe(&mut text);
-        let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
+        let parsed = Architecture::parse(text.as_str()).unwrap();
         let name = short(std::any::type_name::<Detector<Flow<5, Quantized>, 64>>());
         // The compiler writes out the defaults.
-        let name =
-            name.replace(", Libm>", ">").replace(", StandardNormal<5>>", ">").replace(", StandardNormal<5>, 0>", ">");
+        let name = name
+            .replace(", Plain>", ">")
+            .replace(", Libm>", ">")
+            .replace(", StandardNormal<5>>", ">")
+            .replace(", StandardNormal<5>, 0>", ">");
         assert_eq!(parsed.rust_type(), name);
     }
 }

@@ -3,9 +3,13 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::gemm::{Left, multiply_add};
+use flowlet::conditioner::{Activation, Body, Shape, WIDEST};
+
+use super::gemm::{Left, multiply_add, sum_in_lanes, transpose};
+use super::model::{Dense, Mlp as Weights};
 use super::real::Real;
 use super::tape::Tape;
+use crate::model::architecture::{Net, NumberFormat};
 
 /// Shape of a multilayer perceptron; its parameters are a slice, per dense layer the weights `[output][input]`, then
 /// the biases.
@@ -32,6 +36,47 @@ impl Mlp {
     /// The number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.shapes().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
+    }
+
+    /// The core's shape, in quads.
+    ///
+    /// # Panics
+    /// If the hidden widths are not equal multiples of four that the core allows.
+    pub fn shape(&self) -> Shape {
+        let (hidden, layers) = (self.widths[1], self.widths.len() - 1);
+        let (inputs, outputs) = (self.widths[0], self.widths[layers]);
+        assert!(self.widths[1..layers].iter().all(|width| *width == hidden), "hidden layers are of one width");
+        assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
+        Shape {
+            inputs: inputs.div_ceil(4),
+            hidden: hidden / 4,
+            deep: layers - 2,
+            outputs: outputs.div_ceil(4),
+            body: Body::Plain,
+            activation: Activation::Relu,
+        }
+    }
+
+    /// What the core calls it.
+    pub fn description(&self, format: NumberFormat) -> Net {
+        match format {
+            NumberFormat::Float => Net::float(self.shape()),
+            NumberFormat::Int8 => Net::int8(self.shape()),
+        }
+    }
+
+    /// The net with these parameters, as plain numbers.
+    pub fn with(&self, mut parameters: &[f32]) -> Weights {
+        let mut take = |count: usize| {
+            let (own, rest) = parameters.split_at(count);
+            parameters = rest;
+            own.to_vec()
+        };
+        let layers = self
+            .shapes()
+            .map(|(inputs, outputs)| Dense { inputs, outputs, weights: take(inputs * outputs), bias: take(outputs) })
+            .collect();
+        Weights { layers }
     }
 
     /// Draws the hidden layers uniformly within 1 / sqrt(inputs) and sets the last layer to zero, so that what the net
@@ -117,40 +162,5 @@ impl Mlp {
             tape.recycle(std::mem::replace(&mut gradient, input_gradient));
         }
         gradient
-    }
-}
-
-/// Sum in eight interleaved parts, which a vector unit adds at once.
-fn sum_in_lanes<T: Real>(values: &[T]) -> T {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut lanes = [T::zero(); 8];
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += *value;
-        }
-    }
-    lanes.iter().chain(rest).copied().sum()
-}
-
-/// Feature-major to row-major.
-fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
-    let width = features.len() / rows;
-    if width == 0 {
-        return;
-    }
-    // Four features at a time: each pass then writes what lies together.
-    for (group, features) in features.chunks(4 * rows).enumerate() {
-        let at = 4 * group;
-        if let [a, b, c, d] = &features.chunks_exact(rows).collect::<Vec<_>>()[..] {
-            for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(*a).zip(*b).zip(*c).zip(*d) {
-                row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
-            }
-        } else {
-            for (offset, feature) in features.chunks_exact(rows).enumerate() {
-                for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
-                    row[at + offset] = *value;
-                }
-            }
-        }
     }
 }

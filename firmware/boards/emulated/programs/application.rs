@@ -3,7 +3,7 @@
 use cortex_m_rt::entry;
 use flowlet::{Assessment, ReadingError};
 use flowlet_emulated::program;
-use flowlet_firmware::model::{D, MODEL};
+use flowlet_firmware::model::{VALUES, assess};
 
 use crate::board::uart;
 
@@ -11,8 +11,8 @@ use crate::board::uart;
 #[allow(unsafe_code, reason = "an unmangled name must be unique, and it is")]
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn flowlet_score(reading: &[f32; D]) -> Result<Assessment, ReadingError> {
-    MODEL.assess(reading, &[])
+fn flowlet_score(reading: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
+    assess(reading)
 }
 
 #[entry]

@@ -3,12 +3,12 @@
 use cortex_m_rt::entry;
 use flowlet::{Assessment, ReadingError};
 use flowlet_emulated::program;
-use flowlet_firmware::model::D;
+use flowlet_firmware::model::VALUES;
 
 use crate::board::uart;
 
 #[inline(never)]
-fn no_score(reading: &[f32; D]) -> Result<Assessment, ReadingError> {
+fn no_score(reading: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
     let [value, ..] = *reading;
     if value.is_nan() {
         return Err(ReadingError::NotFinite { feature: 0 });

@@ -1,10 +1,35 @@
 //! The registry of layer families: one line each, from which tests, golden vectors and the emulated devices all take
 //! their models. A family that is not here is not tested, so every layer has its line.
 
+use crate::conditioner::{Activation, Body, MaskedShape};
+use crate::univariate::{Univariate, stride};
+
 /// Quads that hold so many values: for the widths of nets.
 #[must_use]
 pub const fn quads(values: usize) -> usize {
     values.div_ceil(4)
+}
+
+/// Quads of outputs of a net that computes a map's parameters for so many features.
+#[must_use]
+pub const fn outputs<U: Univariate>(features: usize) -> usize {
+    quads(features * stride(U::OUTPUTS))
+}
+
+/// The shape of a masked net that computes a map's parameters; which body it has changes no number that follows from it.
+#[must_use]
+pub const fn masked<U: Univariate>(features: usize, context: usize, hidden: usize, deep: usize) -> MaskedShape {
+    MaskedShape {
+        features,
+        context,
+        // With a context the first feature has something to see.
+        lowest: if context == 0 && features > 1 { 1 } else { 0 },
+        stride: stride(U::OUTPUTS),
+        hidden,
+        deep,
+        body: Body::Plain,
+        activation: Activation::Relu,
+    }
 }
 
 /// Hands the list of layer families to another macro.
@@ -40,7 +65,23 @@ macro_rules! registry {
         $crate::registry! { @choose $kind $callback, $d, $c;
             // With a net in either format.
             {
-                AffineCoupling: both $crate::AffineCoupling<$a, $b, $crate::$net<{ $crate::registry::quads($a + $c) }, 2, 1, { $crate::registry::quads(2 * $b) }>>;
+                AffineCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine, 1 $crate::Plain);
+                AdditiveCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Additive, 1 $crate::Plain);
+                ExpCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine<$crate::scale::Exp>, 1 $crate::Plain);
+                SoftplusCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine<$crate::scale::Softplus>, 1 $crate::Plain);
+                SigmoidCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine<$crate::scale::Sigmoid>, 1 $crate::Plain);
+                InverseSigmoidCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine<$crate::scale::InverseSigmoid>, 1 $crate::Plain);
+                SplineCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Spline<4>, 1 $crate::Plain);
+                FlooredSplineCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Spline<4, $crate::spline::Floored>, 1 $crate::Plain);
+                SigmoidalCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Sigmoidal<3>, 1 $crate::Plain);
+                ResidualCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine, 2 $crate::Residual<$crate::Elu>);
+                GatedCoupling: both $crate::registry!(@coupling $net, $a, $b, $c, $crate::Affine, 2 $crate::Gated<$crate::Tanh>);
+                MaskedAutoregressive: both $crate::registry!(@autoregressive $net, $d, $c, $crate::Affine, 1 $crate::Plain);
+                AdditiveAutoregressive: both $crate::registry!(@autoregressive $net, $d, $c, $crate::Additive, 1 $crate::Plain);
+                SplineAutoregressive: both $crate::registry!(@autoregressive $net, $d, $c, $crate::Spline<4>, 1 $crate::Plain);
+                SigmoidalAutoregressive: both $crate::registry!(@autoregressive $net, $d, $c, $crate::Sigmoidal<3>, 1 $crate::Plain);
+                ResidualAutoregressive: both $crate::registry!(@autoregressive $net, $d, $c, $crate::Affine, 2 $crate::Residual);
+                InverseAutoregressive: both $crate::Turned<$crate::registry!(@autoregressive $net, $d, $c, $crate::Affine, 1 $crate::Plain)>;
             }
             // With a net in f32 only.
             {
@@ -57,6 +98,43 @@ macro_rules! registry {
                 StandardNormal: both $crate::StandardNormal<$d>;
             }
         }
+    };
+    // Nets have eight units in every hidden layer; their depth and their body come last.
+    (@coupling $net:ident, $a:literal, $b:literal, $c:literal, $map:ty, $deep:literal $style:ty) => {
+        $crate::Coupling<
+            $a,
+            $b,
+            $crate::$net<
+                { $crate::registry::quads($a + $c) },
+                2,
+                $deep,
+                { $crate::registry::outputs::<$map>($b) },
+                $style,
+            >,
+            $map,
+        >
+    };
+    (@autoregressive Float, $d:literal, $c:literal, $map:ty, $deep:literal $style:ty) => {
+        $crate::MaskedAutoregressive<$d, $crate::registry!(@masked MaskedFloat, $d, $c, $map, 2, $deep, $style), $map>
+    };
+    (@autoregressive Int8, $d:literal, $c:literal, $map:ty, $deep:literal $style:ty) => {
+        $crate::MaskedAutoregressive<$d, $crate::registry!(@masked MaskedInt8, $d, $c, $map, 2, $deep, $style), $map>
+    };
+    (@masked $net:ident, $d:literal, $c:literal, $map:ty, $hidden:literal, $deep:literal, $style:ty) => {
+        $crate::$net<
+            $d,
+            $c,
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).lowest },
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).stride },
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).inputs() },
+            $hidden,
+            $deep,
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).outputs() },
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).first_blocks() },
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).inner_blocks() },
+            { $crate::registry::masked::<$map>($d, $c, $hidden, $deep).last_blocks() },
+            $style,
+        >
     };
     (@choose Float $callback:ident, $d:literal, $c:literal; { $($any:tt)* } { $($float:tt)* } $without:tt $base:tt) => {
         $callback! { $d, $c; $($any)* $($float)* }

@@ -3,7 +3,7 @@
 use flowlet_jobs::{COSTS, FAMILIES};
 use flowlet_tests::emulator::{Build, Options, build, everywhere};
 use flowlet_tests::jobs::{Task, any_point, on_device};
-use flowlet_tests::models::Aligned;
+use flowlet_tests::models::{Aligned, Style, image};
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -63,4 +63,25 @@ fn the_dense_determinant_is_a_determinant() {
         compared += 1;
     }
     assert_eq!(compared, 5);
+}
+
+#[test]
+fn one_pass_gives_the_samples_of_one_pass_for_each_feature() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut compared = 0;
+    for job in COSTS.iter().copied().flatten() {
+        let Some(one_pass) = job.name.strip_suffix(" in D passes") else { continue };
+        let mut same = COSTS.iter().copied().flatten().filter(|other| other.features == job.features);
+        let other = same.find(|other| other.name == one_pass).expect("the same in one pass");
+        let image = Aligned::new(&image(job.schema, Style::Fitted, &mut rng));
+        let point = any_point(job.values, 0, &mut rng);
+        let results = [job, other].map(|job| {
+            let mut results = [0.0; 80];
+            assert_eq!((job.evaluate)(image.bytes(), &point, &mut results), Some(job.features + 1));
+            results.map(f32::to_bits)
+        });
+        assert_eq!(results[0], results[1], "{} on {} features", job.name, job.features);
+        compared += 1;
+    }
+    assert_eq!(compared, 10);
 }

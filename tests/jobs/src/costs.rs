@@ -1,10 +1,10 @@
 //! Layers of one shape on 2 to 32 features, with nets of two hidden layers of 32 units.
 
 use flowlet::registry::quads;
-use flowlet::{AffineCoupling, Float, Int8};
+use flowlet::{Affine, AffineCoupling, Float, Int8, MaskedAutoregressive, Turned, registry};
 
 use crate::Job;
-use crate::evaluation::{Numbers, dense, forward, inverse, nothing, sum};
+use crate::evaluation::{Numbers, dense, forward, inverse, naive, nothing, sum};
 
 macro_rules! job {
     ($name:expr, $d:literal, $type:ty, $evaluate:expr) => {
@@ -29,6 +29,13 @@ macro_rules! layer {
     };
 }
 
+/// Masked autoregressive layers with a net in this format.
+macro_rules! masked {
+    ($net:ident, $d:literal) => {
+        MaskedAutoregressive<$d, registry!(@masked $net, $d, 0, Affine, 8, 1, flowlet::Plain)>
+    };
+}
+
 macro_rules! on {
     ($($d:literal = $half:literal + $other:literal),*) => {
         &[$(
@@ -39,6 +46,14 @@ macro_rules! on {
             ],
             &layer!("coupling, f32", $d, AffineCoupling<$half, $other, Float<{ quads($half) }, 8, 1, { quads(2 * $other) }>>),
             &layer!("coupling, int8", $d, AffineCoupling<$half, $other, Int8<{ quads($half) }, 8, 1, { quads(2 * $other) }>>),
+            &layer!("masked autoregressive, f32", $d, masked!(MaskedFloat, $d)),
+            &layer!("masked autoregressive, int8", $d, masked!(MaskedInt8, $d)),
+            &[
+                job!("masked autoregressive, f32: sampling in D passes", $d, masked!(MaskedFloat, $d), naive::<masked!(MaskedFloat, $d), $d>),
+                job!("masked autoregressive, int8: sampling in D passes", $d, masked!(MaskedInt8, $d), naive::<masked!(MaskedInt8, $d), $d>),
+            ],
+            &layer!("inverse autoregressive, f32", $d, Turned<masked!(MaskedFloat, $d)>),
+            &layer!("inverse autoregressive, int8", $d, Turned<masked!(MaskedInt8, $d)>),
         )*]
     };
 }

@@ -2,8 +2,9 @@
 
 use core::convert::Infallible;
 
+use flowlet::conditioner::Autoregress;
 use flowlet::schema::{Field, Format, Mixing, Record, Rule, Schema};
-use flowlet::{Base, Flow, Forward, Inverse, Layer, StandardNormal};
+use flowlet::{Base, Flow, Forward, Inverse, Layer, Libm, MaskedAutoregressive, Monotone, StandardNormal};
 use rand_core::TryRng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -42,6 +43,46 @@ where
     let mut z = *x;
     let log_det = layer.inverse(&mut z, context);
     write(results, z.into_iter().chain([log_det]))
+}
+
+/// A masked autoregressive layer, lent in parts.
+pub trait Parts {
+    /// Its net, and what its map makes of a base coordinate.
+    fn walk(&self, step: impl FnMut(usize, &[f32]) -> f32);
+    /// Base -> data with a feature's parameters: the value and the logarithm of the slope.
+    fn map(&self, parameters: &[f32], z: f32) -> (f32, f32);
+}
+
+impl<const D: usize, N: Autoregress<f32>, U: Monotone<f32, Libm>> Parts for MaskedAutoregressive<D, N, U> {
+    fn walk(&self, step: impl FnMut(usize, &[f32]) -> f32) {
+        self.conditioner.walk(&[], step);
+    }
+
+    fn map(&self, parameters: &[f32], z: f32) -> (f32, f32) {
+        self.map.forward(parameters, z)
+    }
+}
+
+/// Base -> data through a masked autoregressive layer as it is usually done: the whole net for every feature.
+pub fn naive<L, const D: usize>(image: &[u8], point: &[f32], results: &mut [f32]) -> Option<usize>
+where
+    L: Parts + FromBytes + KnownLayout + Immutable,
+{
+    let layer = L::ref_from_bytes(image).ok()?;
+    let (z, _) = split::<D, 0>(point)?;
+    let (mut x, mut log_det) = ([0.0; D], 0.0);
+    for (i, z) in z.iter().enumerate() {
+        let mut found = (0.0, 0.0);
+        layer.walk(|feature, parameters| {
+            if feature == i {
+                found = layer.map(parameters, *z);
+            }
+            x[feature]
+        });
+        x[i] = found.0;
+        log_det += found.1;
+    }
+    write(results, x.into_iter().chain([log_det]))
 }
 
 /// The log-density of a base.

@@ -152,12 +152,17 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
             registry!(push, None, d = $d, a = $a, b = $b, c = 0);
             registry!(push, Float, d = $d, a = $a, b = $b, c = 0);
             registry!(push, Int8, d = $d, a = $a, b = $b, c = 0);
+        )*};
+    }
+    macro_rules! conditioned {
+        ($($d:literal = $a:literal + $b:literal),*) => {$(
             registry!(push, Float, d = $d, a = $a, b = $b, c = 3);
             registry!(push, Int8, d = $d, a = $a, b = $b, c = 3);
         )*};
     }
     on!(1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
     on!(9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
+    conditioned!(1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4);
     push! { 5, 0;
         Inward: inverse Standardize<5>;
         Outward: forward Standardize<5>;

@@ -2,8 +2,8 @@
 
 use flowlet::schema::Schema;
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Float, Forward, Int8, Inverse, Layer, Permute, Real, Reverse, Standardize, Turned,
-    registry,
+    AffineCoupling, Bijector, Chain, Elu, Float, Forward, Gated, Int8, Inverse, Layer, Permute, Plain, Real, Relu,
+    Residual, Reverse, Standardize, Tanh, Turned, registry,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -168,6 +168,9 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
         Outward: forward Standardize<5>;
         Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;
         Shallow: both AffineCoupling<2, 3, Float<1, 2, 0, 2>>;
+        Deep: both AffineCoupling<2, 3, Int8<1, 2, 4, 2, Residual<Elu>>>;
+        Rectified: both AffineCoupling<2, 3, Float<1, 2, 2, 2, Gated<Relu>>>;
+        Smooth: both AffineCoupling<2, 3, Int8<1, 2, 1, 2, Plain<Tanh>>>;
         Repeated: both [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 2, 0, 2>>>; 3];
         Chained: both Turned<Chain<Standardize<5>, Chain<AffineCoupling<2, 3, Float<1, 1, 1, 2>>, Reverse>>>;
     }

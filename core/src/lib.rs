@@ -44,6 +44,7 @@ pub mod bijector;
 pub mod calibration;
 pub mod conditioner;
 pub mod detector;
+pub mod dual;
 pub mod elementary;
 pub mod flow;
 mod image;
@@ -57,18 +58,21 @@ pub mod schema;
 pub mod text;
 pub mod univariate;
 
-pub use base::{Base, StandardNormal};
+pub use base::{Base, Mixture, StandardNormal, StudentT};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
 pub use calibration::Calibration;
 pub use conditioner::{
     Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
 };
 pub use detector::{Assessment, Detector};
+pub use dual::Dual;
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+    AffineCoupling, Continuous, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar,
+    Pointwise, Radial, Reverse, Standardize, StandardizeContext, Sylvester,
 };
+pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;
 pub use real::Real;
 pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

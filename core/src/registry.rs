@@ -85,6 +85,7 @@ macro_rules! registry {
             }
             // With a net in f32 only.
             {
+                Continuous: both $crate::Continuous<$d, 3, $crate::Float<{ $crate::registry::quads($d + 1 + $c) }, 2, 1, { $crate::registry::quads($d) }, $crate::Plain<$crate::Tanh>>>;
             }
             // Without a net.
             {
@@ -92,10 +93,24 @@ macro_rules! registry {
                 Permute: both $crate::Permute<$d>;
                 Reverse: both $crate::Reverse;
                 Cube: both $crate::Cube;
+                Log: both $crate::Elementwise<$d, $crate::Log>;
+                InverseSoftplus: both $crate::Elementwise<$d, $crate::InverseSoftplus>;
+                Logit: both $crate::Elementwise<$d, $crate::Logit>;
+                Atanh: both $crate::Elementwise<$d, $crate::Atanh>;
+                Power: both $crate::Elementwise<$d, $crate::Power>;
+                LuLinear: both $crate::LuLinear<$d>;
+                Householder: both $crate::Householder<$d, 2>;
+                Pointwise: both $crate::Pointwise<1, $d, $crate::LuLinear<1>>;
+                Planar: forward $crate::Planar<$d>;
+                TurnedPlanar: inverse $crate::Turned<$crate::Planar<$d>>;
+                Radial: forward $crate::Radial<$d>;
+                Sylvester: forward $crate::Sylvester<$d, { $d / 2 + 1 }>;
             }
             // Bases.
             {
                 StandardNormal: both $crate::StandardNormal<$d>;
+                StudentT: both $crate::StudentT<$d>;
+                Mixture: both $crate::Mixture<$d, 3>;
             }
         }
     };

@@ -1,74 +1,71 @@
 //! The registry of layer families, and ways to compose them, for laws that hold for each.
 
-use flowlet::schema::Schema;
 use flowlet::{
-    AffineCoupling, Bijector, Chain, Elu, Float, Forward, Gated, Int8, Inverse, Layer, Permute, Plain, Real, Relu,
-    Residual, Reverse, Standardize, Tanh, Turned, registry,
+    AffineCoupling, Chain, Continuous, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse, Layer,
+    Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh,
+    Turned, registry,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
 
 use super::{Style, image};
 
-/// A layer whose type has been forgotten, in one scalar.
-pub trait Map<T> {
+/// A direction of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Data -> base.
+    Inverse,
+    /// Base -> data.
+    Forward,
+}
+
+/// A map in place, which returns its log-determinant.
+type InPlace<T> = Box<dyn Fn(&mut [T], &[T]) -> T>;
+
+/// A layer whose type has been forgotten, in one scalar, with the directions that it has.
+pub struct Map<T> {
+    inverse: Option<InPlace<T>>,
+    forward: Option<InPlace<T>>,
+}
+
+impl<T> Map<T> {
+    /// In a direction, in place; returns the log-determinant.
+    ///
+    /// # Panics
+    /// If the layer does not have this direction.
+    pub fn map(&self, direction: Direction, values: &mut [T], context: &[T]) -> T {
+        let map = match direction {
+            Direction::Inverse => &self.inverse,
+            Direction::Forward => &self.forward,
+        };
+        map.as_ref().expect("the layer has the direction")(values, context)
+    }
+
     /// Data -> base, in place; returns the log-determinant.
     ///
     /// # Panics
-    /// If the layer does not have this direction (see [`Case::inverse`]).
-    fn inverse(&self, x: &mut [T], context: &[T]) -> T;
+    /// If the layer does not have this direction.
+    pub fn inverse(&self, x: &mut [T], context: &[T]) -> T {
+        self.map(Direction::Inverse, x, context)
+    }
+
     /// Base -> data, in place; returns the log-determinant.
     ///
     /// # Panics
-    /// If the layer does not have this direction (see [`Case::forward`]).
-    fn forward(&self, z: &mut [T], context: &[T]) -> T;
-}
-
-/// A layer with its dimensions, and both directions.
-struct Both<L, const D: usize, const C: usize>(L);
-
-/// One with the direction data -> base only.
-struct OnlyInverse<L, const D: usize, const C: usize>(L);
-
-/// One with the direction base -> data only.
-struct OnlyForward<L, const D: usize, const C: usize>(L);
-
-fn inverse<L: Inverse<D, C, T>, const D: usize, const C: usize, T: Real>(layer: &L, x: &mut [T], context: &[T]) -> T {
-    layer.inverse(x.try_into().expect("D values"), context.try_into().expect("C values"))
-}
-
-fn forward<L: Forward<D, C, T>, const D: usize, const C: usize, T: Real>(layer: &L, z: &mut [T], context: &[T]) -> T {
-    layer.forward(z.try_into().expect("D values"), context.try_into().expect("C values"))
-}
-
-impl<L: Bijector<D, C, T>, const D: usize, const C: usize, T: Real> Map<T> for Both<L, D, C> {
-    fn inverse(&self, x: &mut [T], context: &[T]) -> T {
-        inverse::<L, D, C, T>(&self.0, x, context)
-    }
-
-    fn forward(&self, z: &mut [T], context: &[T]) -> T {
-        forward::<L, D, C, T>(&self.0, z, context)
+    /// If the layer does not have this direction.
+    pub fn forward(&self, z: &mut [T], context: &[T]) -> T {
+        self.map(Direction::Forward, z, context)
     }
 }
 
-impl<L: Inverse<D, C, T>, const D: usize, const C: usize, T: Real> Map<T> for OnlyInverse<L, D, C> {
-    fn inverse(&self, x: &mut [T], context: &[T]) -> T {
-        inverse::<L, D, C, T>(&self.0, x, context)
-    }
-
-    fn forward(&self, _: &mut [T], _: &[T]) -> T {
-        panic!("this layer has no direction base -> data")
-    }
-}
-
-impl<L: Forward<D, C, T>, const D: usize, const C: usize, T: Real> Map<T> for OnlyForward<L, D, C> {
-    fn inverse(&self, _: &mut [T], _: &[T]) -> T {
-        panic!("this layer has no direction data -> base")
-    }
-
-    fn forward(&self, z: &mut [T], context: &[T]) -> T {
-        forward::<L, D, C, T>(&self.0, z, context)
-    }
+macro_rules! in_place {
+    ($layer:expr, $trait:ident::$method:ident, $scalar:ty) => {{
+        let layer = $layer;
+        Some(Box::new(move |values: &mut [$scalar], context: &[$scalar]| {
+            let (values, context) = (values.try_into().expect("D values"), context.try_into().expect("C values"));
+            $trait::<D, C, $scalar>::$method(&layer, values, context)
+        }) as InPlace<$scalar>)
+    }};
 }
 
 /// A layer with parameters, in both scalars.
@@ -79,62 +76,108 @@ pub struct Case {
     pub features: usize,
     /// C.
     pub context: usize,
-    /// It has the direction data -> base.
-    pub inverse: bool,
-    /// It has the direction base -> data.
-    pub forward: bool,
     /// What the device computes.
-    pub single: Box<dyn Map<f32>>,
+    pub single: Map<f32>,
     /// The same generic code in double precision.
-    pub double: Box<dyn Map<f64>>,
+    pub double: Map<f64>,
+    /// Those that it has.
+    pub directions: &'static [Direction],
     /// A conditioner in it is a step function of its inputs.
     pub steps: bool,
     /// Its slope at 0 is 0.
     pub singular: bool,
+    /// It has maps that are for some readings only: those from 0.3 to 5 are among them.
+    pub positive: bool,
+    /// Its directions undo each other up to the error of a solver only.
+    pub approximate: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
 
-fn case<L, M>(
-    (features, context): (usize, usize),
-    (inverse, forward): (bool, bool),
-    style: Style,
-    rng: &mut impl Rng,
-    map: fn(L) -> M,
-) -> Case
+impl Case {
+    /// Both directions.
+    #[must_use]
+    pub fn is_bijector(&self) -> bool {
+        self.directions.len() == 2
+    }
+}
+
+fn parameters<L: Layer + FromBytes>(style: Style, rng: &mut impl Rng) -> L {
+    L::read_from_bytes(&image(&L::SCHEMA, style, rng)).expect("an image of the layer")
+}
+
+/// With both directions.
+fn case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
 where
-    L: Layer + FromBytes + Copy,
-    M: Map<f32> + Map<f64> + 'static,
+    L: Layer + FromBytes + Copy + 'static,
+    L: Inverse<D, C, f32> + Inverse<D, C, f64> + Forward<D, C, f32> + Forward<D, C, f64>,
 {
-    let layer = L::read_from_bytes(&image(&L::SCHEMA, style, rng)).expect("an image of the layer");
+    let layer = parameters::<L>(style, rng);
+    let single =
+        Map { inverse: in_place!(layer, Inverse::inverse, f32), forward: in_place!(layer, Forward::forward, f32) };
+    let double =
+        Map { inverse: in_place!(layer, Inverse::inverse, f64), forward: in_place!(layer, Forward::forward, f64) };
+    described::<L, D, C>(single, double, &[Direction::Inverse, Direction::Forward])
+}
+
+/// With the direction of densities only.
+fn inverse_case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
+where
+    L: Layer + FromBytes + Copy + 'static,
+    L: Inverse<D, C, f32> + Inverse<D, C, f64>,
+{
+    let layer = parameters::<L>(style, rng);
+    let single = Map { inverse: in_place!(layer, Inverse::inverse, f32), forward: None };
+    let double = Map { inverse: in_place!(layer, Inverse::inverse, f64), forward: None };
+    described::<L, D, C>(single, double, &[Direction::Inverse])
+}
+
+/// With the direction of sampling only.
+fn forward_case<L, const D: usize, const C: usize>(style: Style, rng: &mut impl Rng) -> Case
+where
+    L: Layer + FromBytes + Copy + 'static,
+    L: Forward<D, C, f32> + Forward<D, C, f64>,
+{
+    let layer = parameters::<L>(style, rng);
+    let single = Map { inverse: None, forward: in_place!(layer, Forward::forward, f32) };
+    let double = Map { inverse: None, forward: in_place!(layer, Forward::forward, f64) };
+    described::<L, D, C>(single, double, &[Direction::Forward])
+}
+
+fn described<L: Layer, const D: usize, const C: usize>(
+    single: Map<f32>,
+    double: Map<f64>,
+    directions: &'static [Direction],
+) -> Case {
     let mut buffer = [0; 4096];
     let mut text = flowlet::text::Text::new(&mut buffer);
     L::SCHEMA.describe(&mut text);
     let name = text.as_str();
     Case {
-        name: format!("{name} on {features} features with {context} context values"),
-        features,
-        context,
-        inverse,
-        forward,
-        single: Box::new(map(layer)),
-        double: Box::new(map(layer)),
+        name: format!("{name} on {D} features with {C} context values"),
+        features: D,
+        context: C,
+        single,
+        double,
+        directions,
         steps: name.contains("Int8"),
-        singular: name.contains("Cube"),
-        composed: matches!(L::SCHEMA, Schema::Chain(..) | Schema::Repeat(..))
-            || matches!(L::SCHEMA, Schema::Turned(Schema::Chain(..))),
+        singular: name.contains("Cube") || name.contains("Power"),
+        approximate: name.contains("Continuous"),
+        positive: name.contains("Elementwise"),
+        // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
+        composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
     }
 }
 
 macro_rules! one {
     ($style:ident, $rng:ident, $d:literal, $c:literal, both $layer:ty) => {
-        case(($d, $c), (true, true), $style, $rng, Both::<$layer, $d, $c>)
+        case::<$layer, $d, $c>($style, $rng)
     };
     ($style:ident, $rng:ident, $d:literal, $c:literal, inverse $layer:ty) => {
-        case(($d, $c), (true, false), $style, $rng, OnlyInverse::<$layer, $d, $c>)
+        inverse_case::<$layer, $d, $c>($style, $rng)
     };
     ($style:ident, $rng:ident, $d:literal, $c:literal, forward $layer:ty) => {
-        case(($d, $c), (false, true), $style, $rng, OnlyForward::<$layer, $d, $c>)
+        forward_case::<$layer, $d, $c>($style, $rng)
     };
 }
 
@@ -148,24 +191,22 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
         };
     }
     macro_rules! on {
-        ($($d:literal = $a:literal + $b:literal),*) => {$(
-            registry!(push, None, d = $d, a = $a, b = $b, c = 0);
-            registry!(push, Float, d = $d, a = $a, b = $b, c = 0);
-            registry!(push, Int8, d = $d, a = $a, b = $b, c = 0);
-        )*};
+        ($($kind:ident, $c:literal: $($d:literal = $a:literal + $b:literal),*;)*) => {$($(
+            registry!(push, $kind, d = $d, a = $a, b = $b, c = $c);
+        )*)*};
     }
-    macro_rules! conditioned {
-        ($($d:literal = $a:literal + $b:literal),*) => {$(
-            registry!(push, Float, d = $d, a = $a, b = $b, c = 3);
-            registry!(push, Int8, d = $d, a = $a, b = $b, c = 3);
-        )*};
+    on! {
+        None, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        None, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        Float, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        Int8, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        Int8, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        // What a context does depends on whether the features, too, end within a quad.
+        Float, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
+        Int8, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
     }
-    on!(1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
-    on!(9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
-    conditioned!(1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4);
     push! { 5, 0;
-        Inward: inverse Standardize<5>;
-        Outward: forward Standardize<5>;
         Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;
         Shallow: both AffineCoupling<2, 3, Float<1, 2, 0, 2>>;
         Deep: both AffineCoupling<2, 3, Int8<1, 2, 4, 2, Residual<Elu>>>;
@@ -173,6 +214,24 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
         Smooth: both AffineCoupling<2, 3, Int8<1, 2, 1, 2, Plain<Tanh>>>;
         Repeated: both [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 2, 0, 2>>>; 3];
         Chained: both Turned<Chain<Standardize<5>, Chain<AffineCoupling<2, 3, Float<1, 1, 1, 2>>, Reverse>>>;
+        Linear: both Turned<Chain<Permute<5>, LuLinear<5>>>;
+        Reflections: both Householder<5, 5>;
+        Stepped: both Turned<Continuous<5, 1, Float<2, 2, 0, 2>>>;
+        Units: forward Sylvester<5, 5>;
+        Directed: inverse [Turned<Chain<Sylvester<5, 1>, Radial<5>>>; 2];
+        Bounded: both Chain<Elementwise<5, Logit>, Standardize<5>>;
+    }
+    push! { 5, 3;
+        Stepped: both Continuous<5, 2, Float<3, 1, 2, 2, Residual<Elu>>>;
+    }
+    push! { 12, 0;
+        Channels: both Pointwise<3, 4, LuLinear<3>>;
+        Permuted: both Pointwise<4, 3, Permute<4>>;
+        Nested: both Pointwise<6, 2, Pointwise<2, 3, Householder<2, 1>>>;
+        Directed: inverse Turned<Pointwise<3, 4, Planar<3>>>;
+    }
+    push! { 12, 2;
+        Conditioned: both Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>>;
     }
     cases
 }

@@ -2,6 +2,8 @@
 
 mod behaviour;
 mod gradients;
+mod matching;
+mod written;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

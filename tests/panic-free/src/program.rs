@@ -5,9 +5,10 @@ use core::hint::black_box;
 
 use flowlet::base::BaseRecord;
 use flowlet::{
-    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Float, Flow, Forward, Householder, Int8, Inverse,
-    InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial,
-    Reverse, StandardNormal, Standardize, StudentT, Sylvester, Turned, model_file,
+    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Elu, Float, Flow, Forward, Gated, Householder,
+    Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8,
+    Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial, Residual, Reverse, StandardNormal, Standardize,
+    StudentT, Sylvester, Tanh, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -23,6 +24,15 @@ type Odd = Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 4, 0, 2>>,
 type Conditioned = Chain<
     [Chain<Turned<AffineCoupling<2, 3, Int8<1, 4, 2, 2>, Micromath>>, Permute<5>>; 4],
     AffineCoupling<2, 3, Float<1, 4, 3, 2>>,
+>;
+
+/// Nets of other bodies and activations, and masked ones.
+type Autoregressive = Chain<
+    Chain<
+        MaskedAutoregressive<5, MaskedInt8<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Gated<Tanh>>>,
+        Turned<MaskedAutoregressive<5, MaskedFloat<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Residual<Elu>>>>,
+    >,
+    AffineCoupling<2, 3, Int8<2, 4, 2, 2, Residual<Tanh>>>,
 >;
 
 /// The layer with a singularity.
@@ -123,6 +133,7 @@ extern "C" fn entry() {
         call::<3, Mapped, Mixture<3, 2>, 0, 4>(file, values);
         call::<6, Linear, StandardNormal<6>, 0, 1>(file, values);
         call_one_way::<6, OneWay>(file);
+        call::<5, Autoregressive, StandardNormal<5>, 3, 1>(file, values);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

@@ -1,9 +1,10 @@
 //! The list of all layers, for laws that hold for each.
 
+use flowlet::conditioner::{Activation, Body, MaskedShape};
 use flowlet::{
-    AffineCoupling, Atanh, Bijector, Chain, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
-    InverseSoftplus, Layer, Log, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Power, Radial, Relu, Residual,
-    Reverse, Standardize, Sylvester, Tanh, Turned,
+    AffineCoupling, Atanh, Chain, Continuous, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8,
+    Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8, Permute,
+    Plain, Planar, Pointwise, Power, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -88,6 +89,8 @@ pub struct Case {
     pub singular: bool,
     /// It has maps that are for some readings only: those from 0.3 to 5 are among them.
     pub positive: bool,
+    /// Its directions undo each other up to the error of a solver only.
+    pub approximate: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
@@ -160,8 +163,10 @@ fn described<L: Layer, const D: usize, const C: usize>(
         directions,
         steps: name.contains("Int8"),
         singular: name.contains("Cube") || name.contains("Power"),
+        approximate: name.contains("Continuous"),
         positive: name.contains("Elementwise"),
-        composed: name.contains("Chain") || name.contains("Repeat"),
+        // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
+        composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
     }
 }
 
@@ -185,14 +190,17 @@ macro_rules! on {
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
-            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
+            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>,
+            Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }, Plain<Tanh>>>,
+            Turned<Continuous<$d, 1, Float<{ quads($d + 1) }, 2, 0, { quads($d) }>>>
         });
         on!(@list case, $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>,
+            Continuous<$d, 2, Float<{ quads($d + 4) }, 1, 2, { quads($d) }, Residual<Elu>>>
         });
         on!(@list forward_case, $cases, $style, $rng, $d, 0, {
             Planar<$d>,
@@ -211,6 +219,45 @@ macro_rules! on {
     };
 }
 
+/// A masked autoregressive layer whose net is this one.
+macro_rules! masked {
+    ($net:ident, $d:literal, $c:literal, $style:ty) => {
+        MaskedAutoregressive<$d, $net<
+            $d,
+            $c,
+            { shape($d, $c).lowest },
+            2,
+            { shape($d, $c).inputs() },
+            { shape($d, $c).hidden },
+            2,
+            { shape($d, $c).outputs() },
+            { shape($d, $c).first_blocks() },
+            { shape($d, $c).inner_blocks() },
+            { shape($d, $c).last_blocks() },
+            $style,
+        >>
+    };
+}
+
+/// Masked autoregressive layers on `$d` features with `$c` values of context.
+macro_rules! autoregressive {
+    ($cases:ident, $style:ident, $rng:ident: $($d:literal, $c:literal);*) => {$(
+        on!(@list case, $cases, $style, $rng, $d, $c, {
+            masked!(MaskedFloat, $d, $c, Plain<Elu>),
+            Turned<masked!(MaskedFloat, $d, $c, Residual<Tanh>)>,
+            masked!(MaskedInt8, $d, $c, Gated<Elu>),
+            Turned<masked!(MaskedInt8, $d, $c, Plain<Relu>)>
+        });
+    )*};
+}
+
+const fn shape(features: usize, context: usize) -> MaskedShape {
+    // Hidden layers of fewer units than there are degrees, or more.
+    let (lowest, hidden) = if context == 0 && features > 1 { (1, features / 2 + 2) } else { (0, features + 1) };
+    let (body, activation) = (Body::Plain, Activation::Relu);
+    MaskedShape { features, context, lowest, stride: 2, hidden, deep: 2, body, activation }
+}
+
 const fn quads(values: usize) -> usize {
     values.div_ceil(4)
 }
@@ -225,8 +272,8 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     on!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
     on!(cases, style, rng: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
-    on!(@list cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
-    on!(@list cases, style, rng, 7, 0, {
+    on!(@list case, cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
+    on!(@list case, cases, style, rng, 7, 0, {
         Elementwise<7, Log>,
         Elementwise<7, InverseSoftplus>,
         Elementwise<7, Logit>,
@@ -242,5 +289,6 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     });
     on!(@list case, cases, style, rng, 12, 2, { Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>> });
     on!(@list inverse_case, cases, style, rng, 12, 0, { Turned<Pointwise<3, 4, Planar<3>>> });
+    autoregressive!(cases, style, rng: 1, 0; 1, 3; 2, 0; 3, 0; 5, 3; 8, 0; 16, 3);
     cases
 }

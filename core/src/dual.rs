@@ -189,18 +189,6 @@ impl<T: Real, const N: usize> Real for Dual<T, N> {
         self.value.round_i16()
     }
 
-    /// The value's neighbour: a shift, which leaves the derivatives.
-    #[inline(always)]
-    fn next_up(self) -> Self {
-        Self { value: self.value.next_up(), ..self }
-    }
-
-    /// The value's neighbour: a shift, which leaves the derivatives.
-    #[inline(always)]
-    fn next_down(self) -> Self {
-        Self { value: self.value.next_down(), ..self }
-    }
-
     #[inline(always)]
     fn next_up(self) -> Self {
         Self { value: self.value.next_up(), ..self }

@@ -106,6 +106,8 @@ impl Coordinates<'_> {
                 true
             }
             Schema::Turned(layer) => self.pass(layer, !turned, image, offset),
+            // What the layers inside see of a context concerns no feature.
+            Schema::Within(record, layer) => self.pass(layer, turned, image, offset + record.size()),
         }
     }
 

@@ -62,7 +62,9 @@ pub use conditioner::{Conditioner, Float, Int8};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
-pub use layers::{AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize};
+pub use layers::{
+    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+};
 pub use model_file::LoadError;
 pub use real::Real;
 pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

@@ -19,6 +19,8 @@ pub enum Schema {
     Repeat(usize, &'static Schema),
     /// With its directions swapped.
     Turned(&'static Schema),
+    /// A layer around others, which changes what they see: its own fields come first.
+    Within(&'static Record, &'static Schema),
 }
 
 /// One layer, net or base.
@@ -178,6 +180,12 @@ impl Record {
 
     /// Writes the canonical description.
     pub const fn describe(&self, text: &mut Text<'_>) {
+        self.describe_open(text);
+        text.word(")");
+    }
+
+    /// The description without the parenthesis at its end.
+    const fn describe_open(&self, text: &mut Text<'_>) {
         text.word(self.name);
         text.word("(");
         let mut parameters = self.parameters;
@@ -194,7 +202,6 @@ impl Record {
             }
             parameters = rest;
         }
-        text.word(")");
     }
 
     /// Checks the rules of all fields on the bytes of `image` from `offset` on; returns the offset behind them.
@@ -238,6 +245,7 @@ impl Schema {
             Schema::Chain(first, second) => first.size() + second.size(),
             Schema::Repeat(times, layer) => *times * layer.size(),
             Schema::Turned(layer) => layer.size(),
+            Schema::Within(record, layer) => record.size() + layer.size(),
         }
     }
 
@@ -249,6 +257,7 @@ impl Schema {
             Schema::Chain(first, second) => first.macs() + second.macs(),
             Schema::Repeat(times, layer) => *times * layer.macs(),
             Schema::Turned(layer) => layer.macs(),
+            Schema::Within(record, layer) => record.macs + layer.macs(),
         }
     }
 
@@ -262,6 +271,7 @@ impl Schema {
                 if first > second { first } else { second }
             }
             Schema::Repeat(_, layer) | Schema::Turned(layer) => layer.scratch(),
+            Schema::Within(record, layer) => record.scratch + layer.scratch(),
         }
     }
 
@@ -286,6 +296,12 @@ impl Schema {
             }
             Schema::Turned(layer) => {
                 text.word("Turned(");
+                layer.describe(text);
+                text.word(")");
+            }
+            Schema::Within(record, layer) => {
+                record.describe_open(text);
+                text.word(",layers:");
                 layer.describe(text);
                 text.word(")");
             }
@@ -316,6 +332,10 @@ impl Schema {
                 Ok(offset)
             }
             Schema::Turned(layer) => layer.check(image, offset),
+            Schema::Within(record, layer) => match record.check(image, offset) {
+                Ok(offset) => layer.check(image, offset),
+                Err(error) => Err(error),
+            },
         }
     }
 }

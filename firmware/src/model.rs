@@ -5,3 +5,14 @@
 //! file, and its weights lie in flash.
 
 include!(env!("FLOWLET_MODEL_SOURCE"));
+
+/// Assesses what a host sends as one reading: the features, and behind them the context of a model that takes one.
+///
+/// # Errors
+/// As [`flowlet::Detector::assess`].
+#[inline]
+pub fn assess(values: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
+    // The type says that there are as many.
+    let (reading, context) = values.split_at_checked(D).unwrap_or((values, &[]));
+    MODEL.assess_slice(reading, context)
+}

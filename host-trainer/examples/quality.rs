@@ -41,8 +41,9 @@ struct Arguments {
 fn set(options: &mut Options, assignment: &str) -> Result<()> {
     let (name, value) = assignment.split_once('=').context("an override is name=value")?;
     match name {
-        "couplings" => options.architecture.couplings = value.parse()?,
-        "hidden" => options.architecture.hidden = value.split('x').map(str::parse).collect::<Result<_, _>>()?,
+        "layers" => options.architecture.layers = value.parse()?,
+        "hidden" => options.architecture.hidden = value.parse()?,
+        "hidden_layers" => options.architecture.hidden_layers = value.parse()?,
         "bound" => options.architecture.bound = value.parse()?,
         "batch_rows" => options.batch_rows = value.parse()?,
         "learning_rate" => options.learning_rate = value.parse()?,
@@ -107,7 +108,8 @@ fn measure(folder: &Path, arguments: &Arguments, seed: u64) -> Result<Figures> {
     for assignment in &arguments.overrides {
         set(&mut options, assignment)?;
     }
-    let data = TrainingData { training: &training, validation: &validation, quantization_steps: &steps };
+    let features = training.columns();
+    let data = TrainingData { features, training: &training, validation: &validation, quantization_steps: &steps };
     let start = Instant::now();
     let result = fit(data, &options, &mut (), &AtomicBool::new(false))?;
     let seconds = start.elapsed().as_secs_f64();
@@ -137,7 +139,7 @@ fn measure(folder: &Path, arguments: &Arguments, seed: u64) -> Result<Figures> {
         summary.steps,
         summary.stop,
         summary.divergences,
-        result.model.parameters(),
+        result.model.parameters.len(),
     );
     Ok(figures)
 }

@@ -48,6 +48,9 @@ pub struct FitArgs {
     /// Columns to leave out
     #[arg(long, value_name = "COL,..", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Columns that condition the density and are no part of it, such as speed, ambient temperature or operating mode
+    #[arg(long, value_name = "COL,..", value_delimiter = ',')]
+    pub context: Vec<String>,
     /// Column whose equal values mark rows that belong together, such as cycles or runs: whole groups are held back for
     /// calibration
     #[arg(long, value_name = "COL")]
@@ -93,7 +96,12 @@ pub struct FitArgs {
 impl FitArgs {
     /// What the columns of the table are.
     pub fn roles(&self) -> Roles {
-        Roles { label: self.label.clone(), group: self.group.clone(), ignore: self.ignore.clone() }
+        Roles {
+            label: self.label.clone(),
+            group: self.group.clone(),
+            context: self.context.clone(),
+            ignore: self.ignore.clone(),
+        }
     }
 }
 
@@ -161,6 +169,9 @@ pub struct SampleArgs {
     /// Decides which
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// The context to draw for, of a model that takes one
+    #[arg(long, value_name = "COL=VALUE,..", value_delimiter = ',', value_parser = context_value)]
+    pub context: Vec<(String, f32)>,
 }
 
 /// Arguments of `flowlet inspect`.
@@ -185,6 +196,13 @@ fn unit(text: &str) -> Result<(String, String), String> {
         Some((column, unit)) if !column.is_empty() && !unit.is_empty() => Ok((column.to_owned(), unit.to_owned())),
         _ => Err("expected a column and its unit, such as pressure=bar".to_owned()),
     }
+}
+
+fn context_value(text: &str) -> Result<(String, f32), String> {
+    let parsed = text.split_once('=').and_then(|(column, value)| Some((column.to_owned(), value.parse::<f32>().ok()?)));
+    parsed
+        .filter(|(column, value)| !column.is_empty() && value.is_finite())
+        .ok_or_else(|| "expected a column and a number, such as rpm=1500".to_owned())
 }
 
 /// The widest hidden layer that the device's accumulators allow.

@@ -1,173 +1,151 @@
 //! From a fitted flow to a model: architecture, image and calibration, quantized or not.
 
-use flowlet::conditioner::{Shape, WIDEST};
 use flowlet::model_file::MOST_FEATURES;
+use nalgebra::DMatrix;
 
 use crate::calibrate::{Calibrated, KNOTS};
-use crate::model::architecture::{Architecture, Arithmetic, Base, Calibration, Elementary, Layer, Map, Net};
-use crate::model::{Metadata, Model, ModelError};
-use crate::quantize::QuantizedMlp;
-use crate::train::{Coupling, Dense, Mlp, RealNvp};
+use crate::data::Matrix;
+use crate::image::Image;
+use crate::layers::{Layer, Rows, Standardize, View, compose};
+use crate::model::architecture::{Architecture, Arithmetic, Calibration, NumberFormat};
+use crate::model::{Body, Metadata, Model, ModelError};
+use crate::train::Flow;
 
-/// How the conditioners' weights are stored.
+/// The most readings that a quantization looks at: more change nothing but the time it takes.
+const MOST_ROWS: usize = 4096;
+
+/// The layers and the base of a flow as a device has them, without a calibration.
 #[derive(Clone, Debug)]
-pub enum Format {
-    /// f32 weights.
-    Float,
-    /// int8 weights: a quantized net for each coupling.
-    Int8(Vec<QuantizedMlp>),
+pub struct Written {
+    layers: Layer,
+    image: Image,
 }
 
-/// The model of a fitted flow, with its calibration. Without one it scores but raises no alarm: for the scores that a
-/// calibration is made from.
-///
-/// # Errors
-/// [`ModelError`] when a fitted value is not one that the device accepts.
-///
-/// # Panics
-/// If the flow has no blocks, or wider nets than the core allows.
-pub fn export(
-    flow: &RealNvp,
-    format: &Format,
-    calibrated: Option<&Calibrated>,
-    metadata: Metadata,
-) -> Result<Model, ModelError> {
-    let features = flow.features();
-    assert!(features <= MOST_FEATURES, "a flow has at most {MOST_FEATURES} features");
-    let first = &flow.blocks.first().expect("a flow has blocks").coupling;
-    let shape = shape(first);
-    let net = match format {
-        Format::Float => Net::float(shape),
-        Format::Int8(_) => Net::int8(shape),
-    };
-    let coupling =
-        Layer::Coupling { kept: first.a, transformed: first.b, map: Map::AFFINE, net, elementary: Elementary::Libm };
-    let block = Layer::Chain(Box::new(Layer::Permute { features }), Box::new(coupling));
-    let blocks = Layer::Repeat(flow.blocks.len(), Box::new(block));
-    let architecture = Architecture {
-        features,
-        context: 0,
-        layers: Layer::Chain(Box::new(Layer::Standardize { features }), Box::new(blocks)),
-        base: Base::StandardNormal { features, elementary: Elementary::Libm },
-        calibration: Calibration { knots: KNOTS },
-        arithmetic: Arithmetic::F32SeparateMultiplyAdd,
-    };
+impl Written {
+    /// With f32 weights.
+    ///
+    /// # Panics
+    /// If the flow has more features than a model can have.
+    #[must_use]
+    pub fn float(flow: &Flow) -> Self {
+        Self::new(flow, None)
+    }
 
-    let mut image = Image::default();
-    image.f32s(&flow.mean);
-    image.f32s(&flow.inverse_scale);
-    image.f32(flow.inverse_scale.iter().map(|scale| f64::from(*scale).ln()).sum::<f64>() as f32);
-    for (index, block) in flow.blocks.iter().enumerate() {
-        for source in &block.permutation {
-            image.u32(*source as u32);
+    /// With nets quantized to int8 by readings in raw units, each followed by its context.
+    ///
+    /// Layers are quantized in the order in which a reading meets them, each on what the quantized ones before it give,
+    /// so that later layers make up for the errors of earlier ones.
+    ///
+    /// # Panics
+    /// If there is no reading, or the flow has more features than a model can have.
+    #[must_use]
+    pub fn int8(flow: &Flow, readings: &Matrix) -> Self {
+        assert!(readings.rows() > 0, "a quantization looks at readings");
+        // Every k-th, so that all parts of an ordered table are seen.
+        let step = readings.rows().div_ceil(MOST_ROWS);
+        let rows: Vec<usize> = (0..readings.rows()).step_by(step).collect();
+        let standardized = flow.standardized(&readings.select(&rows));
+        let all = DMatrix::from_row_iterator(
+            standardized.rows(),
+            standardized.columns(),
+            standardized.values().iter().map(|value| f64::from(*value)),
+        );
+        let features = flow.features();
+        let (values, context) = (all.columns(0, features), all.columns(features, all.ncols() - features));
+        Self::new(flow, Some(Rows { values: values.into_owned(), context: context.into_owned() }))
+    }
+
+    fn new(flow: &Flow, mut rows: Option<Rows>) -> Self {
+        let (features, context) = (flow.features(), flow.context());
+        assert!(features <= MOST_FEATURES, "a flow has at most {MOST_FEATURES} features");
+        let format = if rows.is_some() { NumberFormat::Int8 } else { NumberFormat::Float };
+        let mut image = Image::default();
+        Standardize::write(&flow.mean[..features], &flow.inverse_scale[..features], &mut image);
+        if context > 0 {
+            image.f32s(&flow.mean[features..]);
+            image.f32s(&flow.inverse_scale[features..]);
         }
-        image.f32(1.0 / block.coupling.bound);
-        let net = &block.coupling.net;
-        match format {
-            Format::Float => image.float_net(shape, net),
-            Format::Int8(nets) => image.int8_net(shape, &nets[index]),
-        }
-    }
-    image.calibration(calibrated);
-    Model::new(architecture, &image.0, metadata)
-}
-
-fn shape(coupling: &Coupling) -> Shape {
-    let layers = &coupling.net.layers;
-    let hidden = layers[0].outputs;
-    assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
-    let (inputs, outputs) = (coupling.a.div_ceil(4), (2 * coupling.b).div_ceil(4));
-    Shape { inputs, hidden: hidden / 4, deep: layers.len() - 2, outputs }
-}
-
-/// The bytes of a model's image, in the order of its schema.
-#[derive(Default)]
-struct Image(Vec<u8>);
-
-impl Image {
-    fn u32(&mut self, value: u32) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn i32(&mut self, value: i32) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn f32(&mut self, value: f32) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn f32s(&mut self, values: &[f32]) {
-        values.iter().for_each(|value| self.f32(*value));
-    }
-
-    /// Blocks of four rows by four columns, rows of blocks in order; each row's columns in the order given.
-    fn blocks(&mut self, rows: usize, columns: usize, order: [usize; 4], mut put: impl FnMut(&mut Self, usize, usize)) {
-        for row in (0..4 * rows).step_by(4) {
-            for column in (0..4 * columns).step_by(4) {
-                for row in row..row + 4 {
-                    for offset in order {
-                        put(self, row, column + offset);
-                    }
-                }
+        let mut layers = Vec::new();
+        for (trained, parameters) in flow.sequence.with_parameters(&flow.parameters) {
+            let layer = trained.layer(format);
+            let start = image.0.len();
+            trained.write(parameters, rows.as_ref(), &mut image);
+            if let Some(rows) = &mut rows {
+                let body = Body::new(&image.0[start..]);
+                pass(rows, &*layer.view(&mut body.as_bytes()).expect("a layer writes what it is"));
             }
+            layers.push(layer);
         }
+        let (base, parameters) = flow.base_with_parameters();
+        base.write(parameters, &mut image);
+        let first = Layer::from(Standardize { features });
+        let layers = match (layers.is_empty(), context) {
+            (true, _) => first,
+            (false, 0) => first.then(compose(layers)),
+            (false, context) => first.then(Layer::StandardizeContext { context, layers: Box::new(compose(layers)) }),
+        };
+        Self { layers, image }
     }
 
-    fn float_net(&mut self, shape: Shape, net: &Mlp) {
-        let last = net.layers.len() - 1;
-        for (index, dense) in net.layers.iter().enumerate() {
-            let columns = if index == 0 { shape.inputs } else { shape.hidden };
-            let rows = if index == last { shape.outputs } else { shape.hidden };
-            self.blocks(rows, columns, [0, 1, 2, 3], |image, row, column| image.f32(weight(dense, row, column)));
-            for row in 0..4 * rows {
-                self.f32(dense.bias.get(row).copied().unwrap_or(0.0));
-            }
-        }
+    /// The model, with its calibration. Without one it scores but raises no alarm: for the scores that a calibration is
+    /// made from.
+    ///
+    /// # Errors
+    /// [`ModelError`] when a fitted value is not one that the device accepts.
+    pub fn model(&self, flow: &Flow, calibrated: Option<&Calibrated>, metadata: Metadata) -> Result<Model, ModelError> {
+        let architecture = Architecture {
+            features: flow.features(),
+            context: flow.context(),
+            layers: self.layers.clone(),
+            base: flow.base_with_parameters().0.base(),
+            calibration: Calibration { knots: KNOTS },
+            arithmetic: Arithmetic::F32SeparateMultiplyAdd,
+        };
+        let mut image = self.image.clone();
+        write_calibration(calibrated, &mut image);
+        Model::new(architecture, &image.0, metadata)
     }
 
-    fn int8_net(&mut self, shape: Shape, net: &QuantizedMlp) {
-        self.f32((1.0 / net.input_scale) as f32);
-        let layers = net.hidden.iter().map(|(dense, factors)| (dense, Some(factors)));
-        for (index, (dense, factors)) in layers.chain([(&net.last, None)]).enumerate() {
-            let columns = if index == 0 { shape.inputs } else { shape.hidden };
-            let rows = if factors.is_none() { shape.outputs } else { shape.hidden };
-            self.blocks(rows, columns, [0, 2, 1, 3], |image, row, column| {
-                let inside = row < dense.bias.len() && column < dense.inputs;
-                let weight = if inside { dense.weights[row * dense.inputs + column] } else { 0 };
-                image.0.extend(weight.to_le_bytes());
-            });
-            for row in 0..4 * rows {
-                self.i32(dense.bias.get(row).copied().unwrap_or(0));
-            }
-            for row in 0..4 * rows {
-                match factors {
-                    Some(factors) => {
-                        self.0.extend(factors[row].multiplier.to_le_bytes());
-                        self.0.extend(factors[row].shift.to_le_bytes());
-                    }
-                    // Padding rows have scales too, for a rule without exceptions.
-                    None => self.f32(dense.scale.get(row).copied().unwrap_or(1.0) as f32),
-                }
-            }
-        }
-    }
-
-    fn calibration(&mut self, calibrated: Option<&Calibrated>) {
-        let knots = calibrated.map_or(&[][..], |calibrated| &calibrated.knots);
-        assert!(knots.len() <= KNOTS, "a calibration has at most {KNOTS} knots");
-        for index in 0..KNOTS {
-            self.f32(knots.get(index).map_or(f32::MAX, |(score, _)| *score));
-        }
-        for index in 0..KNOTS {
-            self.u32(knots.get(index).map_or(0, |(_, above)| *above));
-        }
-        self.u32(calibrated.map_or(0, |calibrated| calibrated.rows));
-        self.f32(calibrated.map_or(f32::MAX, |calibrated| calibrated.threshold));
-        self.f32(calibrated.map_or(1.0, |calibrated| calibrated.false_alarm_rate));
+    /// Base coordinates and log-density of a reading and its context, in double precision by the core's mathematics.
+    ///
+    /// # Panics
+    /// If there are fewer values than features.
+    #[must_use]
+    pub fn log_prob_f64(&self, flow: &Flow, reading: &[f64]) -> f64 {
+        let body = Body::new(&self.image.0);
+        let mut bytes = body.as_bytes();
+        let layers = self.layers.view(&mut bytes).expect("layers write what they are");
+        let base = flow.base_with_parameters().0.base();
+        let base = base.kind().view(&mut bytes).expect("a base writes what it is");
+        let (x, context) = reading.split_at(flow.features());
+        let mut z = x.to_vec();
+        let log_det = layers.inverse_f64(&mut z, context);
+        base.log_prob_f64(&z) + log_det
     }
 }
 
-fn weight(dense: &Dense, row: usize, column: usize) -> f32 {
-    if row < dense.outputs && column < dense.inputs { dense.weights[row * dense.inputs + column] } else { 0.0 }
+/// Maps the readings through a layer.
+fn pass(rows: &mut Rows, layer: &dyn View) {
+    for row in 0..rows.values.nrows() {
+        let mut x: Vec<f64> = rows.values.row(row).iter().copied().collect();
+        let context: Vec<f64> = rows.context.row(row).iter().copied().collect();
+        layer.inverse_f64(&mut x, &context);
+        for (feature, value) in x.into_iter().enumerate() {
+            rows.values[(row, feature)] = value;
+        }
+    }
+}
+
+fn write_calibration(calibrated: Option<&Calibrated>, image: &mut Image) {
+    let knots = calibrated.map_or(&[][..], |calibrated| &calibrated.knots);
+    assert!(knots.len() <= KNOTS, "a calibration has at most {KNOTS} knots");
+    for index in 0..KNOTS {
+        image.f32(knots.get(index).map_or(f32::MAX, |(score, _)| *score));
+    }
+    for index in 0..KNOTS {
+        image.u32(knots.get(index).map_or(0, |(_, above)| *above));
+    }
+    image.u32(calibrated.map_or(0, |calibrated| calibrated.rows));
+    image.f32(calibrated.map_or(f32::MAX, |calibrated| calibrated.threshold));
+    image.f32(calibrated.map_or(1.0, |calibrated| calibrated.false_alarm_rate));
 }

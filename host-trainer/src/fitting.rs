@@ -7,12 +7,11 @@ use flowlet::model_file::MOST_FEATURES;
 
 use crate::calibrate::{Calibrated, CalibrationError};
 use crate::data::{Matrix, Readings, Split, quantization_steps};
-use crate::export::{Format, export};
+use crate::export::Written;
 use crate::metrics::mean;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
-use crate::quantize::quantize;
 use crate::scoring::{ScoringError, assess};
-use crate::train::{self, FitError, Options, Progress, RealNvp, Summary, TrainingData};
+use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
 
 /// A model, its unquantized twin, and how they came about.
 #[derive(Clone, Debug)]
@@ -106,13 +105,14 @@ pub fn fit(
     }
     let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
     let steps = quantization_steps(&training);
-    let data = TrainingData { training: &training, validation: &selection, quantization_steps: &steps };
+    let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
     let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
     let metadata = Metadata {
         architecture: String::new(),
         features: readings
             .features
             .iter()
+            .chain(&readings.context)
             .zip(&readings.units)
             .map(|(name, unit)| Feature { name: name.clone(), unit: unit.clone() })
             .collect(),
@@ -125,39 +125,34 @@ pub fn fit(
             calibration_log_prob: 0.0,
         },
     };
-    let int8 = Format::Int8(quantize(&fitted.model, training.values()));
+    let flow = &fitted.model;
     Ok(Fitted {
-        model: calibrated(&fitted.model, &int8, calibration, false_alarm_rate, &metadata)?,
-        twin: calibrated(&fitted.model, &Format::Float, calibration, false_alarm_rate, &metadata)?,
+        model: calibrated(flow, &Written::int8(flow, &training), calibration, false_alarm_rate, &metadata)?,
+        twin: calibrated(flow, &Written::float(flow), calibration, false_alarm_rate, &metadata)?,
         summary: fitted.summary,
-        gaussian_log_probs: gaussian(&fitted.model).log_probs(calibration),
+        gaussian_log_probs: flow.gaussian().log_probs(calibration),
     })
-}
-
-/// The Gaussian that a flow starts as: its standardization alone.
-fn gaussian(flow: &RealNvp) -> RealNvp {
-    RealNvp { blocks: Vec::new(), ..flow.clone() }
 }
 
 /// The model in a number format, calibrated by its own scores.
 fn calibrated(
-    flow: &RealNvp,
-    format: &Format,
+    flow: &Flow,
+    written: &Written,
     calibration: &Matrix,
     false_alarm_rate: f32,
     metadata: &Metadata,
 ) -> Result<Model, FittingError> {
-    let uncalibrated = export(flow, format, None, metadata.clone())?;
+    let uncalibrated = written.model(flow, None, metadata.clone())?;
     let scores: Vec<f32> = assess(&uncalibrated, calibration)?.iter().map(Assessment::score).collect();
     let calibrated = Calibrated::new(&scores, false_alarm_rate)?;
     let mut metadata = metadata.clone();
     metadata.training.calibration_log_prob = -mean(&scores).unwrap_or_default() as f32;
-    Ok(export(flow, format, Some(&calibrated), metadata)?)
+    Ok(written.model(flow, Some(&calibrated), metadata)?)
 }
 
 /// The training's error with the name of the column instead of its number.
 fn named(error: FitError, readings: &Readings) -> FittingError {
-    let (file, column) = (readings.file.clone(), |feature: usize| readings.features[feature].clone());
+    let (file, column) = (readings.file.clone(), |feature: usize| readings.name(feature).to_owned());
     match error {
         FitError::NoSpread { feature } => FittingError::NoSpread { file, column: column(feature) },
         FitError::Spread { feature, deviation } => FittingError::Spread { file, column: column(feature), deviation },
@@ -183,7 +178,8 @@ mod tests {
         let readings =
             Readings::for_fitting(&Table::parse("r.csv", text.as_bytes()).unwrap(), &Roles::default()).unwrap();
         let split = Split::new(&readings, &SplitOptions::default()).unwrap();
-        let architecture = Architecture { couplings: 2, hidden: vec![4], bound: 2.0 };
+        let architecture =
+            Architecture { layers: 2, hidden: 4, hidden_layers: 1, bound: 2.0, ..Architecture::for_features(2) };
         (readings, split, Options { architecture, epochs: 3, ..Options::for_features(2) })
     }
 

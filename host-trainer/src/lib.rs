@@ -4,12 +4,15 @@
 //! CSV -> data -> train -> quantize -> calibrate -> export -> model file and Rust source
 //! ```
 
+pub mod base;
 pub mod calibrate;
 pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod export;
 pub mod fitting;
+pub mod image;
+pub mod layers;
 pub mod metrics;
 pub mod model;
 pub mod quantize;

@@ -94,7 +94,7 @@ fn sealed(rest: &[u8], body_length: usize, fingerprint: u64) -> Vec<u8> {
 /// The fingerprint of the architecture that metadata name, if they do.
 fn fingerprint_in(metadata: &[u8]) -> Option<u64> {
     let metadata: Metadata = postcard::from_bytes(metadata).ok()?;
-    let architecture: Architecture = ron::from_str(&metadata.architecture).ok()?;
+    let architecture = Architecture::parse(&metadata.architecture).ok()?;
     architecture.is_consistent().then(|| architecture.to_core().fingerprint())
 }
 

@@ -33,7 +33,7 @@ fn fitted(couplings: usize, mut point: impl FnMut() -> [f32; 2]) -> Fitted {
     let split = Split::new(&readings, &SplitOptions::default()).expect("enough rows");
     let calibration = readings.values.select(&split.calibration);
     let options = Options {
-        architecture: Architecture { couplings, hidden: vec![16; 2], bound: 2.0 },
+        architecture: Architecture { layers: couplings, hidden: 16, bound: 2.0, ..Architecture::for_features(2) },
         steps: 1500,
         ..Options::for_features(2)
     };

@@ -7,6 +7,7 @@ pub mod masked_autoregressive;
 pub mod permute;
 pub mod reverse;
 pub mod standardize;
+pub mod standardize_context;
 
 pub use coupling::{AffineCoupling, Coupling};
 pub use cube::Cube;
@@ -14,3 +15,4 @@ pub use masked_autoregressive::MaskedAutoregressive;
 pub use permute::Permute;
 pub use reverse::Reverse;
 pub use standardize::Standardize;
+pub use standardize_context::StandardizeContext;

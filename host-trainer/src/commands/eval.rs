@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::files::{feature_names, read_model_without_context, twin};
+use super::files::{feature_names, read_model, twin};
 use super::output::Output;
 use crate::cli::EvalArgs;
 use crate::data::{Matrix, Table};
@@ -16,7 +16,7 @@ use crate::scoring::assess;
 
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     let json = args.json.as_deref().map(Output::prepare).transpose()?;
-    let model = read_model_without_context(&args.model)?;
+    let model = read_model(&args.model)?;
     let features = feature_names(&model);
     if let Some(feature) = args.ignore.iter().find(|name| features.contains(name)) {
         bail!("--ignore {feature}: {} has it as a feature and cannot do without", args.model.display());
@@ -80,7 +80,7 @@ fn read_twin(path: &Path, model: &Model) -> Option<Model> {
     let summary = |model: &Model| Training { calibration_log_prob: 0.0, ..model.metadata().training.clone() };
     let same_fit =
         |twin: &Model| twin.metadata().features == model.metadata().features && summary(twin) == summary(model);
-    match read_model_without_context(&twin_path) {
+    match read_model(&twin_path) {
         Ok(twin) if same_fit(&twin) => Some(twin),
         Ok(_) => {
             eprintln!("warning: {} is of another fit than {} and left out", twin_path.display(), path.display());

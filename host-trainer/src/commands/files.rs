@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::model::Model;
 
@@ -33,20 +33,7 @@ pub fn read_model(path: &Path) -> Result<Model> {
     Model::from_bytes(&bytes).with_context(|| format!("{}: is not a model that can be used", path.display()))
 }
 
-/// Reads a model file whose model needs nothing but readings.
-pub fn read_model_without_context(path: &Path) -> Result<Model> {
-    let model = read_model(path)?;
-    let context = model.architecture().context;
-    ensure!(
-        context == 0,
-        "{}: this model takes {context} context value{}, which this command cannot give (call it from your own program)",
-        path.display(),
-        if context == 1 { "" } else { "s" }
-    );
-    Ok(model)
-}
-
-/// The names of a model's features.
+/// The names of a model's features, and behind them those of its context values.
 pub fn feature_names(model: &Model) -> Vec<String> {
     model.metadata().features.iter().map(|feature| feature.name.clone()).collect()
 }

@@ -74,16 +74,17 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
     if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
         eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
     }
-    let validation = Readings::with_features(&table, &readings.features, &Roles { label, ..Roles::default() })?;
+    let roles = Roles { label, context: readings.context.clone(), ..Roles::default() };
+    let validation = Readings::with_features(&table, &readings.features, &roles)?;
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 
 fn options(args: &FitArgs, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     let shape = &mut options.architecture;
-    shape.couplings = args.layers.map_or(shape.couplings, usize::from);
-    let width = args.hidden.map_or(shape.hidden[0], usize::from);
-    shape.hidden = vec![width; args.hidden_layers.map_or(shape.hidden.len(), usize::from)];
+    shape.layers = args.layers.map_or(shape.layers, usize::from);
+    shape.hidden = args.hidden.map_or(shape.hidden, usize::from);
+    shape.hidden_layers = args.hidden_layers.map_or(shape.hidden_layers, usize::from);
     options.epochs = args.epochs.map_or(options.epochs, |epochs| epochs as usize);
     options
 }

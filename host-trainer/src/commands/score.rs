@@ -6,7 +6,7 @@ use anyhow::Result;
 use flowlet::Assessment;
 use rayon::prelude::*;
 
-use super::files::{feature_names, read_model_without_context};
+use super::files::{feature_names, read_model};
 use super::output::to_stdout;
 use crate::cli::ScoreArgs;
 use crate::data::Table;
@@ -16,7 +16,7 @@ use crate::model::Model;
 const SOME_NOT_SCORED: u8 = 3;
 
 pub fn run(args: &ScoreArgs) -> Result<ExitCode> {
-    let model = read_model_without_context(&args.model)?;
+    let model = read_model(&args.model)?;
     let table = Table::read(&args.readings)?;
     let columns = table.columns_of(&feature_names(&model), Some(&format!("a feature of {}", args.model.display())))?;
     let assessments = assess(&model, &table, &columns);
@@ -55,7 +55,9 @@ fn assess(model: &Model, table: &Table, columns: &[usize]) -> Vec<Result<Assessm
     let scorer = model.scorer();
     let assess = |row| {
         let reading = table.numbers(row, columns).map_err(|cell| cell.statement())?;
-        scorer.assess(&reading, &[]).map_err(|error| error.to_string())
+        // As many numbers as there are columns.
+        let (reading, context) = reading.split_at(model.architecture().features);
+        scorer.assess(reading, context).map_err(|error| error.to_string())
     };
     (0..table.rows()).into_par_iter().map(assess).collect()
 }

@@ -145,7 +145,7 @@ fn repeated_rows(readings: &Readings) -> Option<Note> {
 fn alike_columns(readings: &Readings) -> Vec<Note> {
     const MOST_ROWS: usize = 4096;
     const ALIKE: f64 = 0.9999;
-    let (values, features) = (&readings.values, &readings.features);
+    let values = &readings.values;
     let stride = values.rows().div_ceil(MOST_ROWS).max(1);
     let unit = |column: usize| -> Vec<f64> {
         let column: Vec<f64> = values.column(column).step_by(stride).map(f64::from).collect();
@@ -158,7 +158,7 @@ fn alike_columns(readings: &Readings) -> Vec<Note> {
     pairs
         .filter_map(|(i, j)| {
             let correlation: f64 = columns[i].iter().zip(&columns[j]).map(|(a, b)| a * b).sum();
-            let (first, second) = (features[i].clone(), features[j].clone());
+            let (first, second) = (readings.name(i).to_owned(), readings.name(j).to_owned());
             (correlation.abs() > ALIKE).then_some(Note::AlikeColumns { first, second, correlation })
         })
         .collect()

@@ -9,6 +9,8 @@ pub struct Roles {
     pub label: Option<String>,
     /// The column whose equal values mark rows that belong together, such as cycles and runs.
     pub group: Option<String>,
+    /// Columns that condition the density and are no part of it, such as speed or ambient temperature.
+    pub context: Vec<String>,
     /// Columns that are left out.
     pub ignore: Vec<String>,
 }
@@ -18,11 +20,13 @@ pub struct Roles {
 pub struct Readings {
     /// Where they are from, for messages.
     pub file: String,
-    /// The features' names, one for each column of `values`.
+    /// The features' names.
     pub features: Vec<String>,
-    /// Their units; empty where none is known.
+    /// The names of the context values.
+    pub context: Vec<String>,
+    /// The units of both, features first; empty where none is known.
     pub units: Vec<String>,
-    /// One reading a row, in the units of the file.
+    /// One reading a row, its features and behind them its context, in the units of the file.
     pub values: Matrix,
     /// For each reading its row in the table.
     pub rows: Vec<usize>,
@@ -53,6 +57,7 @@ impl Readings {
         let mut taken: HashMap<&str, &'static str> = HashMap::new();
         let named = roles.label.iter().map(|name| (name, "--label"));
         let named = named.chain(roles.group.iter().map(|name| (name, "--group")));
+        let named = named.chain(roles.context.iter().map(|name| (name, "--context")));
         for (name, option) in named.chain(roles.ignore.iter().map(|name| (name, "--ignore"))) {
             table.column(name, Some(option))?;
             match taken.insert(name, option) {
@@ -77,6 +82,14 @@ impl Readings {
         Ok(readings)
     }
 
+    /// The name of a column of `values`.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn name(&self, column: usize) -> &str {
+        self.features.get(column).unwrap_or_else(|| &self.context[column - self.features.len()])
+    }
+
     /// Every normal reading of `table`, with the features of another: matched by name, in that order.
     ///
     /// # Errors
@@ -92,8 +105,10 @@ impl Readings {
     /// If one is no feature.
     pub fn name_units(&mut self, units: &[(String, String)]) -> Result<(), DataError> {
         for (column, unit) in units {
-            let Some(feature) = self.features.iter().position(|feature| feature == column) else {
-                let (file, column, features) = (self.file.clone(), column.clone(), self.features.clone());
+            let names: Vec<&String> = self.features.iter().chain(&self.context).collect();
+            let Some(feature) = names.iter().position(|name| *name == column) else {
+                let features = names.into_iter().cloned().collect();
+                let (file, column) = (self.file.clone(), column.clone());
                 return Err(DataError::UnitOfNoFeature { file, column, features });
             };
             self.units[feature].clone_from(unit);
@@ -102,7 +117,8 @@ impl Readings {
     }
 
     fn normal(table: &Table, features: &[String], needed_by: Option<&str>, roles: &Roles) -> Result<Self, DataError> {
-        let columns = table.columns_of(features, needed_by)?;
+        let mut columns = table.columns_of(features, needed_by)?;
+        columns.extend(table.columns_of(&roles.context, Some("a context value (--context)"))?);
         let labels = match &roles.label {
             Some(label) => Some((label, table.labels(table.column(label, Some("--label"))?)?)),
             None => None,
@@ -125,7 +141,8 @@ impl Readings {
         Ok(Self {
             file: table.file().to_owned(),
             features: features.to_vec(),
-            units: vec![String::new(); features.len()],
+            context: roles.context.clone(),
+            units: vec![String::new(); columns.len()],
             values: table.matrix(&normal, &columns)?,
             rows: normal,
             groups,
@@ -135,9 +152,9 @@ impl Readings {
 
     fn refuse_constants(&self, table: &Table) -> Result<(), DataError> {
         let constant = |column: &usize| self.values.column(*column).all(|value| value == self.values.row(0)[*column]);
-        let columns: Vec<_> = (0..self.features.len())
+        let columns: Vec<_> = (0..self.values.columns())
             .filter(constant)
-            .map(|column| (self.features[column].clone(), self.values.row(0)[column]))
+            .map(|column| (self.name(column).to_owned(), self.values.row(0)[column]))
             .collect();
         if columns.is_empty() || self.values.rows() < 2 {
             return Ok(());

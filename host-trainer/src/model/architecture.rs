@@ -1,18 +1,24 @@
 //! The architecture of a model as a value: what the model file's description says, and what a model's type is.
 //!
 //! The description is a RON term. Reading it gives these types, and writing them gives the same text back, byte for
-//! byte, so the fingerprint can be computed on either side.
+//! byte, so the fingerprint can be computed on either side. The layers' own parts are in [`crate::layers`].
 
-use flowlet::conditioner::{Shape, WIDEST, float, int8};
-use flowlet::layers::{coupling, cube, permute, reverse, standardize};
+use flowlet::Real;
+use flowlet::calibration;
+use flowlet::conditioner::float::FloatView;
+use flowlet::conditioner::int8::Int8View;
+use flowlet::conditioner::{Evaluate, Shape, WIDEST, float, int8};
 use flowlet::model_file::{self, MOST_FEATURES};
-use flowlet::schema::{Format, Record, Schema};
-use flowlet::univariate::{affine, scale};
-use flowlet::{base, calibration};
+use flowlet::schema::{Format, Record};
+use ron::Options;
+use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 
+use crate::base::Base;
+use crate::layers::Layer;
+
 /// A model's type: features, context values, layers, base, calibration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// D.
@@ -27,70 +33,6 @@ pub struct Architecture {
     pub calibration: Calibration,
     /// How f32 operations are ordered and rounded.
     pub arithmetic: Arithmetic,
-}
-
-/// A layer, or a composition of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Layer {
-    /// `Chain<A, B>`.
-    Chain(Box<Layer>, Box<Layer>),
-    /// `[L; N]`.
-    Repeat(usize, Box<Layer>),
-    /// `Turned<L>`.
-    Turned(Box<Layer>),
-    /// `Standardize<D>`.
-    Standardize {
-        /// D.
-        features: usize,
-    },
-    /// `Permute<D>`.
-    Permute {
-        /// D.
-        features: usize,
-    },
-    /// `Reverse`.
-    Reverse {},
-    /// `Cube<E>`.
-    Cube {
-        /// Elementary functions.
-        elementary: Elementary,
-    },
-    /// `Coupling<A, B, N, U, E>`.
-    Coupling {
-        /// A.
-        kept: usize,
-        /// B.
-        transformed: usize,
-        /// The map of each transformed feature.
-        map: Map,
-        /// The conditioner.
-        net: Net,
-        /// Elementary functions.
-        elementary: Elementary,
-    },
-}
-
-/// A map of one feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Map {
-    /// `Affine<S>`.
-    Affine {
-        /// S.
-        scale: Scale,
-    },
-}
-
-impl Map {
-    /// A shift and a clipped log-scale.
-    pub const AFFINE: Self = Self::Affine { scale: Scale::Softsign };
-
-    fn record(self) -> &'static Record {
-        let Self::Affine { scale: Scale::Softsign } = self;
-        let (parameters, fields) = (affine::parameters(&scale::SOFTSIGN), affine::fields(&scale::SOFTSIGN));
-        forever(affine::record(forever(parameters), forever(fields)))
-    }
 }
 
 /// A conditioner; widths in quads.
@@ -126,11 +68,6 @@ words! {
         /// Multiplications and additions rounded separately, in the documented order.
         F32SeparateMultiplyAdd
     }
-    /// From a net's output to a scale.
-    Scale {
-        /// a / (1 + |a| / bound).
-        Softsign
-    }
     /// A set of elementary functions.
     Elementary {
         /// `flowlet::Libm`.
@@ -155,19 +92,6 @@ words! {
     }
 }
 
-/// A base distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Base {
-    /// `StandardNormal<D, E>`.
-    StandardNormal {
-        /// D.
-        features: usize,
-        /// Elementary functions of its sampling.
-        elementary: Elementary,
-    },
-}
-
 /// `Calibration<N>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,7 +105,7 @@ const MOST_LAYERS: usize = 4096;
 
 /// Records refer to each other for as long as the program runs, as they do in the typed models. A process reads a
 /// handful of models, so what their records take is let go of.
-fn forever<T>(value: T) -> &'static T {
+pub(crate) fn forever<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
@@ -192,6 +116,35 @@ impl Elementary {
         match self {
             Self::Libm => "Libm",
             Self::Micromath => "Micromath",
+        }
+    }
+
+    /// As the last parameter of a type in Rust, where the accurate ones need no word.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Libm => "",
+            Self::Micromath => ", Micromath",
+        }
+    }
+}
+
+/// How the weights of nets are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// f32.
+    Float,
+    /// int8 weights, int16 activations.
+    Int8,
+}
+
+impl NumberFormat {
+    /// For reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float => "f32",
+            Self::Int8 => "int8",
         }
     }
 }
@@ -227,7 +180,8 @@ impl Net {
         }
     }
 
-    fn record(&self) -> &'static Record {
+    /// The core's record.
+    pub fn record(&self) -> &'static Record {
         let shape = self.shape();
         let dense = |fields: &'static [_]| forever(Record::stored("Dense", &[], fields));
         match self {
@@ -250,7 +204,44 @@ impl Net {
         }
     }
 
-    fn rust_type(&self) -> String {
+    /// How weights are stored.
+    #[must_use]
+    pub fn format(&self) -> NumberFormat {
+        match self {
+            Self::Int8 { .. } => NumberFormat::Int8,
+            Self::Float { .. } => NumberFormat::Float,
+        }
+    }
+
+    /// Whether it takes so many inputs to so many outputs, within the widths that the core allows.
+    #[must_use]
+    pub fn fits(&self, inputs: usize, outputs: usize) -> bool {
+        let shape = self.shape();
+        shape.inputs == inputs.div_ceil(4)
+            && shape.outputs == outputs.div_ceil(4)
+            && shape.hidden <= WIDEST
+            && shape.deep <= 64
+    }
+
+    /// The net on the values at the start of `bytes`, which moves behind them.
+    pub fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<NetView<'a>> {
+        let (view, rest) = match self {
+            Self::Int8 { .. } => {
+                let (net, rest) = Int8View::from_prefix(bytes, self.shape())?;
+                (NetView::Int8(net), rest)
+            }
+            Self::Float { .. } => {
+                let (net, rest) = FloatView::from_prefix(bytes, self.shape())?;
+                (NetView::Float(net), rest)
+            }
+        };
+        *bytes = rest;
+        Some(view)
+    }
+
+    /// The type in Rust.
+    #[must_use]
+    pub fn rust_type(&self) -> String {
         let name = match self {
             Self::Int8 { .. } => "Int8",
             Self::Float { .. } => "Float",
@@ -260,115 +251,56 @@ impl Net {
     }
 }
 
-impl Layer {
-    fn schema(&self) -> &'static Schema {
-        forever(match self {
-            Self::Chain(first, second) => Schema::Chain(first.schema(), second.schema()),
-            Self::Repeat(times, layer) => Schema::Repeat(*times, layer.schema()),
-            Self::Turned(layer) => Schema::Turned(layer.schema()),
-            Self::Standardize { features } => {
-                let (parameters, fields) = (standardize::parameters(*features), standardize::fields(*features));
-                Schema::Layer(forever(standardize::record(forever(parameters), forever(fields))))
-            }
-            Self::Permute { features } => {
-                let (parameters, fields) = (permute::parameters(*features), permute::fields(*features));
-                Schema::Layer(forever(permute::record(*features, forever(parameters), forever(fields))))
-            }
-            Self::Reverse {} => Schema::Layer(&reverse::RECORD),
-            Self::Cube { elementary } => {
-                Schema::Layer(forever(cube::record(forever(cube::parameters(elementary.name())))))
-            }
-            Self::Coupling { kept, transformed, map, net, elementary } => {
-                let (map, net) = (map.record(), net.record());
-                let parameters = coupling::parameters(*kept, *transformed, map, net, elementary.name());
-                let fields = forever(coupling::fields(map, net));
-                Schema::Layer(forever(coupling::record(*kept, 2, map, net, forever(parameters), fields)))
-            }
-        })
-    }
+/// A net in one of the number formats.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the variants are the core's views")]
+pub enum NetView<'a> {
+    Int8(Int8View<'a>),
+    Float(FloatView<'a>),
+}
 
-    fn rust_type(&self) -> String {
-        let suffix = |elementary: &Elementary| match elementary {
-            Elementary::Libm => String::new(),
-            Elementary::Micromath => ", Micromath".to_owned(),
-        };
+impl<T: Real> Evaluate<T> for NetView<'_> {
+    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
         match self {
-            Self::Chain(first, second) => format!("Chain<{}, {}>", first.rust_type(), second.rust_type()),
-            Self::Repeat(times, layer) => format!("[{}; {times}]", layer.rust_type()),
-            Self::Turned(layer) => format!("Turned<{}>", layer.rust_type()),
-            Self::Standardize { features } => format!("Standardize<{features}>"),
-            Self::Permute { features } => format!("Permute<{features}>"),
-            Self::Reverse {} => "Reverse".to_owned(),
-            Self::Cube { elementary } => format!("Cube<{}>", elementary.name()),
-            Self::Coupling { kept, transformed, map: Map::AFFINE, net, elementary } => {
-                format!("AffineCoupling<{kept}, {transformed}, {}{}>", net.rust_type(), suffix(elementary))
-            }
-        }
-    }
-
-    fn fits(&self, features: usize, context: usize) -> bool {
-        match self {
-            Self::Chain(first, second) => first.fits(features, context) && second.fits(features, context),
-            Self::Repeat(_, layer) => layer.fits(features, context),
-            Self::Turned(layer) => layer.fits(features, context),
-            Self::Standardize { features: own } | Self::Permute { features: own } => *own == features,
-            Self::Reverse {} | Self::Cube { .. } => true,
-            Self::Coupling { kept, transformed, net, .. } => {
-                let shape = net.shape();
-                kept.checked_add(*transformed) == Some(features)
-                    && shape.inputs == (kept + context).div_ceil(4)
-                    && shape.outputs == (2 * transformed).div_ceil(4)
-                    && shape.hidden <= WIDEST
-                    && shape.deep <= 64
-            }
-        }
-    }
-
-    /// Layers and compositions of layers, repetitions counted; `None` for more than a `usize` holds.
-    fn count(&self) -> Option<usize> {
-        match self {
-            Self::Chain(first, second) => first.count()?.checked_add(second.count()?)?.checked_add(1),
-            Self::Repeat(times, layer) => layer.count()?.checked_mul(*times)?.checked_add(1),
-            Self::Turned(layer) => layer.count()?.checked_add(1),
-            _ => Some(1),
-        }
-    }
-
-    /// Every layer that is not a composition, in order, as often as its type is named.
-    fn leaves<'a>(&'a self, found: &mut Vec<&'a Layer>) {
-        match self {
-            Self::Chain(first, second) => {
-                first.leaves(found);
-                second.leaves(found);
-            }
-            Self::Repeat(_, layer) | Self::Turned(layer) => layer.leaves(found),
-            leaf => found.push(leaf),
+            Self::Int8(net) => net.evaluate(input, context, output),
+            Self::Float(net) => net.evaluate(input, context, output),
         }
     }
 }
 
+/// How descriptions are written: `Permute(features:8)` for the layer `Permute { features: 8 }`.
+fn ron() -> Options {
+    Options::default().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES)
+}
+
 impl Architecture {
+    /// The architecture of a description.
+    ///
+    /// # Errors
+    /// What is no description, with the place.
+    pub fn parse(description: &str) -> Result<Self, String> {
+        ron().from_str(description).map_err(|error| error.to_string())
+    }
+
     /// The canonical description.
     ///
     /// # Panics
     /// Never: terms of these types always serialize.
     #[must_use]
     pub fn describe(&self) -> String {
-        ron::to_string(self).expect("an architecture is a RON term")
+        ron().to_string(self).expect("an architecture is a RON term")
     }
 
     /// The core's view of it: byte layout, rules, cost, fingerprint.
     #[must_use]
     pub fn to_core(&self) -> model_file::Architecture {
-        let Base::StandardNormal { features, elementary } = self.base;
         let knots = self.calibration.knots;
-        let base = base::record(forever(base::parameters(features, elementary.name())));
         let (parameters, fields) = (calibration::parameters(knots), calibration::fields(knots));
         model_file::Architecture {
             features: self.features,
             context: self.context,
             layers: self.layers.schema(),
-            base: forever(base),
+            base: self.base.kind().record(),
             calibration: forever(calibration::record(forever(parameters), forever(fields))),
         }
     }
@@ -377,11 +309,10 @@ impl Architecture {
     #[must_use]
     pub fn rust_type(&self) -> String {
         let (layers, knots) = (self.layers.rust_type(), self.calibration.knots);
-        let Base::StandardNormal { features, elementary } = self.base;
-        let tail = match (elementary, self.context) {
-            (Elementary::Libm, 0) => String::new(),
-            (Elementary::Libm, context) => format!(", StandardNormal<{features}>, {context}"),
-            (elementary, context) => format!(", StandardNormal<{features}, {}>, {context}", elementary.name()),
+        let tail = match (self.base.kind().rust_type(), self.context) {
+            (None, 0) => String::new(),
+            (None, context) => format!(", StandardNormal<{}>, {context}", self.features),
+            (Some(base), context) => format!(", {base}, {context}"),
         };
         format!("Detector<Flow<{}, {layers}{tail}>, {knots}>", self.features)
     }
@@ -389,30 +320,37 @@ impl Architecture {
     /// Whether the shapes fit together, as the compiler checks them for a type: for descriptions that come from a file.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
-        let Base::StandardNormal { features, .. } = self.base;
         (1..=MOST_FEATURES).contains(&self.features)
             && self.context <= MOST_FEATURES
-            && features == self.features
+            && self.base.kind().features() == self.features
             && self.calibration.knots <= 1 << 16
             && self.layers.count().is_some_and(|layers| layers <= MOST_LAYERS)
             && self.layers.fits(self.features, self.context)
+            && self.layers.directions().inverse
     }
 
     /// The family of flows it belongs to, by the layers that transform.
     #[must_use]
     pub fn family(&self) -> &'static str {
-        let mut leaves = Vec::new();
-        self.layers.leaves(&mut leaves);
-        if leaves.iter().any(|layer| matches!(layer, Layer::Coupling { .. })) { "realnvp" } else { "element-wise" }
+        let mut family = "element-wise";
+        self.layers.each(&mut |layer| {
+            if let Some((name, _)) = layer.family().filter(|(name, _)| *name != "element-wise") {
+                family = name;
+            }
+        });
+        family
     }
 
     /// How the conditioners store their weights.
     #[must_use]
     pub fn number_format(&self) -> &'static str {
-        let mut leaves = Vec::new();
-        self.layers.leaves(&mut leaves);
-        let quantized = leaves.iter().any(|layer| matches!(layer, Layer::Coupling { net: Net::Int8 { .. }, .. }));
-        if quantized { "int8" } else { "f32" }
+        let mut format = NumberFormat::Float;
+        self.layers.each(&mut |layer| {
+            if let Some((_, Some(NumberFormat::Int8))) = layer.family() {
+                format = NumberFormat::Int8;
+            }
+        });
+        format.name()
     }
 }
 
@@ -421,18 +359,29 @@ mod tests {
     use super::*;
     use flowlet::text::Text;
     use flowlet::{
-        AffineCoupling, Chain, Cube, Detector, Float, Flow, Int8, Micromath, Permute, Reverse, StandardNormal,
-        Standardize,
+        Additive, Affine, AffineCoupling, Chain, Coupling, Cube, Detector, Float, Flow, Int8, Micromath, Permute,
+        Reverse, Sigmoidal, Spline, StandardNormal, Standardize, Turned, scale, spline,
     };
 
     type Quantized = Chain<Standardize<5>, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 2, 2>>>; 4]>;
     type Coarse = Chain<Chain<Cube, AffineCoupling<2, 3, Float<1, 4, 0, 2>, Micromath>>, Chain<Reverse, Permute<5>>>;
 
+    type Mapped<U> = Coupling<2, 3, Float<1, 4, 0, 18>, U>;
+    type Maps = Chain<
+        Chain<Mapped<Spline<8>>, Mapped<Turned<Spline<7, spline::Floored>>>>,
+        Chain<Coupling<2, 3, Int8<1, 4, 0, 9>, Sigmoidal<4>>, [Coupling<2, 3, Int8<1, 4, 0, 1>, Additive>; 2]>,
+    >;
+    type Scaled<S> = Coupling<2, 3, Float<1, 4, 0, 2>, Turned<Affine<S>>, Micromath>;
+    type Scales = Chain<
+        Chain<Scaled<scale::Exp>, Scaled<scale::Softplus>>,
+        Chain<Scaled<scale::Sigmoid>, Scaled<scale::InverseSigmoid>>,
+    >;
+
     fn check(core: &model_file::Architecture) {
-        let mut buffer = [0; 1024];
+        let mut buffer = [0; 2048];
         let mut text = Text::new(&mut buffer);
         core.describe(&mut text);
-        let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
+        let parsed = Architecture::parse(text.as_str()).unwrap();
         assert_eq!(parsed.describe(), text.as_str());
         let back = parsed.to_core();
         assert_eq!(back.fingerprint(), core.fingerprint());
@@ -445,6 +394,8 @@ mod tests {
     fn descriptions_of_types_read_back_as_the_same_architecture() {
         check(&Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE);
         check(&Detector::<Flow<5, Coarse>, 1>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Maps>, 1>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Scales>, 1>::ARCHITECTURE);
         check(&Detector::<Flow<5, flowlet::Turned<Quantized>, StandardNormal<5>, 3>, 7>::ARCHITECTURE);
     }
 
@@ -460,7 +411,7 @@ mod tests {
         let mut buffer = [0; 1024];
         let mut text = Text::new(&mut buffer);
         Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE.describe(&mut text);
-        let parsed: Architecture = ron::from_str(text.as_str()).unwrap();
+        let parsed = Architecture::parse(text.as_str()).unwrap();
         let name = short(std::any::type_name::<Detector<Flow<5, Quantized>, 64>>());
         // The compiler writes out the defaults, and what an alias stands for.
         let name = name

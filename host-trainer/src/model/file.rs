@@ -20,9 +20,9 @@ pub enum ModelError {
     #[error("the architecture in the model file cannot be read ({0}): it was written by another version of flowlet")]
     Architecture(String),
     /// The metadata do not belong to the body.
-    #[error("the model file names {found} features, its architecture has {expected}")]
+    #[error("the model file names {found} features and context values, its architecture has {expected}")]
     Features {
-        /// Features of the architecture.
+        /// Features and context values of the architecture.
         expected: usize,
         /// Names.
         found: usize,
@@ -34,7 +34,7 @@ pub enum ModelError {
 pub struct Metadata {
     /// The canonical description, whose hash is the fingerprint.
     pub architecture: String,
-    /// The features, in the order of the model's inputs.
+    /// The features, in the order of the model's inputs, and behind them the context values in theirs.
     pub features: Vec<Feature>,
     /// How it was fitted.
     pub training: Training,
@@ -128,8 +128,8 @@ impl Model {
             return Err(LoadError::BodyLength { expected: core.size(), found: body.len() }.into());
         }
         core.check_body::<MOST_FEATURES>(body)?;
-        if metadata.features.len() != architecture.features {
-            let (expected, found) = (architecture.features, metadata.features.len());
+        if metadata.features.len() != architecture.features + architecture.context {
+            let (expected, found) = (architecture.features + architecture.context, metadata.features.len());
             return Err(ModelError::Features { expected, found });
         }
         Ok(Self { architecture, core: core.into(), body: Body::new(body), metadata })
@@ -157,8 +157,7 @@ impl Model {
             return Err(LoadError::BodyLength { expected: rest.len(), found: body_length }.into());
         };
         let metadata: Metadata = postcard::from_bytes(metadata).map_err(ModelError::Metadata)?;
-        let architecture: Architecture =
-            ron::from_str(&metadata.architecture).map_err(|error| ModelError::Architecture(error.to_string()))?;
+        let architecture = Architecture::parse(&metadata.architecture).map_err(ModelError::Architecture)?;
         if !architecture.is_consistent() {
             return Err(ModelError::Architecture("its shapes do not fit together".to_owned()));
         }

@@ -11,9 +11,9 @@ use super::{Feature, Model};
 /// ```
 #[must_use]
 pub fn rust_source(model: &Model, file: &str) -> String {
-    let quoted = |text: fn(&Feature) -> &String| -> String {
-        let words: Vec<String> =
-            model.metadata().features.iter().map(|feature| format!("{:?}", text(feature))).collect();
+    let (features, context) = model.metadata().features.split_at(model.architecture().features);
+    let quoted = |features: &[Feature], text: fn(&Feature) -> &String| -> String {
+        let words: Vec<String> = features.iter().map(|feature| format!("{:?}", text(feature))).collect();
         words.join(", ")
     };
     let core = model.core();
@@ -27,7 +27,15 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          /// Features of a reading.\n\
          pub const D: usize = {features};\n\
          \n\
-         /// Their names, in the order of a reading.\n\
+         /// Context values that come with each reading.\n\
+         #[allow(dead_code)]\n\
+         pub const C: usize = {context_values};\n\
+         \n\
+         /// Features and context values together.\n\
+         #[allow(dead_code)]\n\
+         pub const VALUES: usize = D + C;\n\
+         \n\
+         /// The features' names, in the order of a reading.\n\
          #[allow(dead_code)]\n\
          pub const FEATURES: [&str; D] = [{names}];\n\
          \n\
@@ -35,15 +43,21 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          #[allow(dead_code)]\n\
          pub const UNITS: [&str; D] = [{units}];\n\
          \n\
+         /// The names of the context values.\n\
+         #[allow(dead_code)]\n\
+         pub const CONTEXT: [&str; C] = [{context_names}];\n\
+         \n\
          /// The model's type: {bytes} bytes of flash, {macs} multiply-accumulates a score.\n\
          pub type Model = {type};\n\
          \n\
          /// The model, read and checked by the compiler. It lies in flash.\n\
          #[allow(long_running_const_eval)]\n\
          pub static MODEL: Model = Model::from_file(include_bytes!({file:?}));\n",
-        features = model.architecture().features,
-        names = quoted(|feature| &feature.name),
-        units = quoted(|feature| &feature.unit),
+        features = features.len(),
+        context_values = context.len(),
+        context_names = quoted(context, |feature| &feature.name),
+        names = quoted(features, |feature| &feature.name),
+        units = quoted(features, |feature| &feature.unit),
         bytes = core.size(),
         macs = core.layers.macs(),
         type = model.architecture().rust_type(),

@@ -11,7 +11,7 @@ use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;
 
 use self::rounding::{Spread, corrected};
-use crate::train::{Block, Coupling, Dense, RealNvp};
+use crate::train::{Dense, Mlp};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.
 const WEIGHT_LIMIT: f64 = 127.0;
@@ -21,9 +21,6 @@ const ACTIVATION_LIMIT: f64 = 32767.0;
 
 /// How far ranges reach beyond what was seen.
 const HEADROOM: f64 = 2.0;
-
-/// The most readings that a quantization looks at: more change nothing but the time it takes.
-const MOST_ROWS: usize = 4096;
 
 /// A quantized layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,43 +46,21 @@ pub struct QuantizedMlp {
     pub last: QuantizedDense,
 }
 
-/// Quantizes all conditioners of a flow, by the readings in `rows` (raw units, row after row).
-///
-/// # Panics
-/// If there is no reading, or `rows` are not readings of the flow's features.
-#[must_use]
-pub fn quantize(flow: &RealNvp, rows: &[f32]) -> Vec<QuantizedMlp> {
-    let features = flow.features();
-    assert!(!rows.is_empty() && rows.len().is_multiple_of(features), "readings of {features} features");
-    let count = rows.len() / features;
-    // Every k-th, so that all parts of an ordered table are seen.
-    let taken: Vec<&[f32]> = rows.chunks_exact(features).step_by(count.div_ceil(MOST_ROWS)).collect();
-    let mut x = DMatrix::from_fn(taken.len(), features, |row, feature| {
-        f64::from((taken[row][feature] - flow.mean[feature]) * flow.inverse_scale[feature])
-    });
-    let mut quantized = Vec::new();
-    for Block { permutation, coupling } in &flow.blocks {
-        x = x.select_columns(permutation);
-        let (net, outputs) = quantize_coupling(coupling, &x.columns(0, coupling.a).into_owned());
-        for b in 0..coupling.b {
-            for row in 0..x.nrows() {
-                let log_scale = clip(outputs[(row, 2 * b + 1)], coupling.bound);
-                let value = &mut x[(row, coupling.a + b)];
-                *value = (*value - outputs[(row, 2 * b)]) * (-log_scale).exp();
-            }
-        }
-        quantized.push(net);
-    }
-    quantized
-}
-
 fn clip(raw: f64, bound: f32) -> f64 {
     raw / (1.0 + raw.abs() / f64::from(bound))
 }
 
-/// A coupling's quantized net, and its outputs for `inputs`, a row for each reading.
-fn quantize_coupling(coupling: &Coupling, inputs: &DMatrix<f64>) -> (QuantizedMlp, DMatrix<f64>) {
-    let (last, hidden) = coupling.net.layers.split_last().expect("a net has layers");
+/// The net of an affine coupling with this bound of its log-scales, quantized by `inputs`, a row for each reading.
+///
+/// # Panics
+/// If the net has no layers.
+#[must_use]
+pub fn quantize_coupling(net: &Mlp, bound: f32, inputs: &DMatrix<f64>) -> QuantizedMlp {
+    quantized_with_outputs(net, bound, inputs).0
+}
+
+fn quantized_with_outputs(net: &Mlp, bound: f32, inputs: &DMatrix<f64>) -> (QuantizedMlp, DMatrix<f64>) {
+    let (last, hidden) = net.layers.split_last().expect("a net has layers");
     let input_scale = activation_scale(inputs);
     // What the net computes with exact weights, and with what its quantized layers give.
     let mut exact = inputs.clone();
@@ -109,7 +84,7 @@ fn quantize_coupling(coupling: &Coupling, inputs: &DMatrix<f64>) -> (QuantizedMl
     let targets = apply(last, &exact);
     let mut quantized = Quantizing::new(last, &given, &targets);
     let layer = quantized.round_each(scale, |inputs, output| {
-        let cost = |row: usize| cost(&targets, row, output, coupling.bound);
+        let cost = |row: usize| cost(&targets, row, output, bound);
         Spread::new(inputs, Some(&(0..inputs.nrows()).map(cost).collect::<Vec<_>>()))
     });
     let outputs = layer.apply(&given, scale);
@@ -208,11 +183,10 @@ impl QuantizedDense {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Mlp;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn random_coupling(a: usize, b: usize, hidden: usize, seed: u64) -> Coupling {
+    fn random_net(a: usize, b: usize, hidden: usize, seed: u64) -> Mlp {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layers = [a, hidden, hidden, 2 * b]
             .windows(2)
@@ -223,18 +197,18 @@ mod tests {
                 bias: (0..pair[1]).map(|_| rng.random_range(-1.0..1.0)).collect(),
             })
             .collect();
-        Coupling { a, b, bound: 2.0, net: Mlp { layers } }
+        Mlp { layers }
     }
 
     #[test]
     fn quantized_outputs_follow_the_exact_ones() {
-        let coupling = random_coupling(3, 3, 16, 1);
+        let net = random_net(3, 3, 16, 1);
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let inputs = DMatrix::from_fn(500, 3, |_, _| rng.random_range(-2.0..2.0));
-        let (_, outputs) = quantize_coupling(&coupling, &inputs);
+        let (_, outputs) = quantized_with_outputs(&net, 2.0, &inputs);
         let (mut error, mut size) = (0.0, 0.0);
         for row in 0..inputs.nrows() {
-            let exact = coupling.net.evaluate(&inputs.row(row).iter().copied().collect::<Vec<_>>());
+            let exact = net.evaluate(&inputs.row(row).iter().copied().collect::<Vec<_>>());
             for (output, exact) in exact.iter().enumerate() {
                 error += (outputs[(row, output)] - exact).powi(2);
                 size += exact.powi(2);
@@ -245,12 +219,11 @@ mod tests {
 
     #[test]
     fn dead_and_extreme_rows_stay_within_the_formats() {
-        let mut coupling = random_coupling(4, 2, 4, 2);
-        let net = &mut coupling.net;
+        let mut net = random_net(4, 2, 4, 2);
         net.layers[0].weights[..4].fill(0.0);
         net.layers[0].bias = vec![0.0, 1e30, -1e30, 1e-30];
         net.layers[2].weights.fill(1e-30);
-        let (quantized, outputs) = quantize_coupling(&coupling, &DMatrix::zeros(5, 4));
+        let (quantized, outputs) = quantized_with_outputs(&net, 2.0, &DMatrix::zeros(5, 4));
         for (dense, factors) in &quantized.hidden {
             assert!(factors.iter().all(|factor| factor.multiplier >= 0 && factor.shift <= 31));
             assert!(dense.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0));
@@ -260,9 +233,9 @@ mod tests {
 
     #[test]
     fn a_net_without_inputs_is_its_biases() {
-        let coupling = random_coupling(0, 1, 4, 3);
-        let (quantized, outputs) = quantize_coupling(&coupling, &DMatrix::zeros(7, 0));
-        let exact = coupling.net.evaluate(&[]);
+        let net = random_net(0, 1, 4, 3);
+        let (quantized, outputs) = quantized_with_outputs(&net, 2.0, &DMatrix::zeros(7, 0));
+        let exact = net.evaluate(&[]);
         assert!(quantized.input_scale > 0.0);
         for (output, exact) in exact.iter().enumerate() {
             assert!((outputs[(3, output)] - exact).abs() < 1e-3, "{} {exact}", outputs[(3, output)]);

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{percent, score, thousands};
 use crate::model::Model;
-use crate::model::architecture::Layer;
 
 /// What a model is, and what it costs on a device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,7 +19,7 @@ pub struct Inspection {
     pub features: usize,
     /// Context values that come with each reading.
     pub context: usize,
-    /// The features' names.
+    /// The names of the features, and behind them those of the context values.
     pub feature_names: Vec<String>,
     /// Their units; empty where none was named.
     pub feature_units: Vec<String>,
@@ -70,7 +69,7 @@ impl Inspection {
             context: architecture.context,
             feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
             feature_units: metadata.features.iter().map(|feature| feature.unit.clone()).collect(),
-            parameters: parameters(&architecture.layers),
+            parameters: architecture.layers.parameters(),
             macs: core.layers.macs(),
             model_bytes: core.size(),
             ram_bytes: core.ram(),
@@ -89,29 +88,16 @@ impl Inspection {
     }
 }
 
-/// Weights and biases of the conditioners, without the padding to quads.
-fn parameters(layer: &Layer) -> usize {
-    match layer {
-        Layer::Chain(first, second) => parameters(first) + parameters(second),
-        Layer::Repeat(times, layer) => times * parameters(layer),
-        Layer::Turned(layer) => parameters(layer),
-        Layer::Coupling { kept, transformed, net, .. } => {
-            let (hidden, deep, outputs) = (4 * net.shape().hidden, net.shape().deep, 2 * transformed);
-            (kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
-        }
-        Layer::Standardize { .. } | Layer::Permute { .. } | Layer::Reverse {} | Layer::Cube { .. } => 0,
-    }
-}
-
 impl Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<14}{}, {} weights", "family", self.family, self.number_format)?;
         let named =
             |(name, unit): (&String, &String)| if unit.is_empty() { name.clone() } else { format!("{name} ({unit})") };
-        let features: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
+        let names: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();
+        let (features, context) = names.split_at(self.features);
         writeln!(f, "{:<14}{}: {}", "features", self.features, features.join(", "))?;
         if self.context > 0 {
-            writeln!(f, "{:<14}{} values with each reading", "context", self.context)?;
+            writeln!(f, "{:<14}{}: {}", "context", self.context, context.join(", "))?;
         }
         writeln!(f, "{:<14}{}", "parameters", thousands(self.parameters as u64))?;
         writeln!(

@@ -6,7 +6,7 @@ use super::options::Options;
 
 /// Refuses what cannot be fitted before anything is computed.
 pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), FitError> {
-    let TrainingData { training, validation, quantization_steps } = data;
+    let TrainingData { training, validation, quantization_steps, .. } = data;
     for (purpose, rows, expected) in [("to fit to", training, 8), ("for validation", validation, 2)] {
         if rows.rows() < expected {
             return Err(FitError::TooFewRows { purpose, expected, found: rows.rows() });
@@ -25,15 +25,15 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
     let positive = |value: f32| value.is_finite() && value > 0.0;
     let rules = [
         (
-            "couplings",
-            architecture.couplings >= 2,
+            "layers",
+            architecture.layers >= 2,
             "at least 2 are needed, or some features are never transformed and never interact",
         ),
-        ("hidden", !architecture.hidden.is_empty(), "at least one hidden layer is needed"),
+        ("hidden_layers", architecture.hidden_layers > 0, "at least one hidden layer is needed"),
         (
             "hidden",
-            architecture.hidden.iter().all(|width| *width > 0 && width % 4 == 0),
-            "widths are multiples of 4, because the device computes four rows at a time",
+            architecture.hidden > 0 && architecture.hidden.is_multiple_of(4),
+            "a multiple of 4, because the device computes four rows at a time",
         ),
         ("bound", positive(architecture.bound), "must be above 0"),
         ("batch_rows", options.batch_rows > 0, "must be above 0"),

@@ -3,9 +3,13 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use flowlet::conditioner::{Shape, WIDEST};
+
 use super::gemm::{Left, multiply_add};
+use super::model::{Dense, Mlp as Weights};
 use super::real::Real;
 use super::tape::Tape;
+use crate::model::architecture::{Net, NumberFormat};
 
 /// Shape of a multilayer perceptron; its parameters are a slice, per dense layer the weights `[output][input]`, then
 /// the biases.
@@ -32,6 +36,40 @@ impl Mlp {
     /// The number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.shapes().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
+    }
+
+    /// The core's shape, in quads.
+    ///
+    /// # Panics
+    /// If the hidden widths are not equal multiples of four that the core allows.
+    pub fn shape(&self) -> Shape {
+        let (hidden, layers) = (self.widths[1], self.widths.len() - 1);
+        let (inputs, outputs) = (self.widths[0], self.widths[layers]);
+        assert!(self.widths[1..layers].iter().all(|width| *width == hidden), "hidden layers are of one width");
+        assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
+        Shape { inputs: inputs.div_ceil(4), hidden: hidden / 4, deep: layers - 2, outputs: outputs.div_ceil(4) }
+    }
+
+    /// What the core calls it.
+    pub fn description(&self, format: NumberFormat) -> Net {
+        match format {
+            NumberFormat::Float => Net::float(self.shape()),
+            NumberFormat::Int8 => Net::int8(self.shape()),
+        }
+    }
+
+    /// The net with these parameters, as plain numbers.
+    pub fn with(&self, mut parameters: &[f32]) -> Weights {
+        let mut take = |count: usize| {
+            let (own, rest) = parameters.split_at(count);
+            parameters = rest;
+            own.to_vec()
+        };
+        let layers = self
+            .shapes()
+            .map(|(inputs, outputs)| Dense { inputs, outputs, weights: take(inputs * outputs), bias: take(outputs) })
+            .collect();
+        Weights { layers }
     }
 
     /// Draws the hidden layers uniformly within 1 / sqrt(inputs) and sets the last layer to zero, so that what the net

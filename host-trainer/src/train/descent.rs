@@ -10,21 +10,22 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::fit::{Stop, Summary};
-use super::layers::{Layer, Sequence};
-use super::model::gather;
-use super::objective::{CHUNK_ROWS, Worker, log_probs};
+use super::objective::{CHUNK_ROWS, Objective, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
 use super::options::Options;
 use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
 use crate::data::Matrix;
+use crate::layers::Trainable;
 
 /// Divergences after which a fit ends with what it has.
 const MAX_DIVERGENCES: usize = 8;
 
 /// Everything that stays the same while the weights move.
 pub(super) struct Descent<'a> {
-    pub layers: &'a Sequence<f32>,
+    pub objective: Objective<'a>,
+    /// Columns of the tables that are features; the others are context.
+    pub features: usize,
     pub training: &'a Matrix,
     pub validation: &'a Matrix,
     pub widths: &'a [f32],
@@ -42,7 +43,8 @@ impl Descent<'_> {
         let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
         let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
         let mut decayed = vec![false; parameters.len()];
-        self.layers.mark_decayed(&mut decayed);
+        let of_layers = Trainable::<f32>::parameters(self.objective.sequence);
+        Trainable::<f32>::mark_decayed(self.objective.sequence, &mut decayed[..of_layers]);
         let weight_decay = options.weight_decay(self.training.rows(), parameters.len());
         let mut adam = Adam::new(decayed.clone(), weight_decay);
         let mut shuffle = stream(options.seed, Stream::Shuffle);
@@ -145,9 +147,10 @@ impl Descent<'_> {
         let workers = &mut workers[..chunks];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(self.options.seed, Stream::Noise((first_chunk + chunk) as u64));
-            gather(&mut worker.batch, rows.iter().map(|row| self.training.row(*row)), self.training.columns());
+            let context = self.training.columns() - self.features;
+            worker.gather(rows.iter().map(|row| self.training.row(*row)), self.features, context);
             self.add_noise(worker, &mut rng);
-            worker.differentiate(self.layers, parameters, share);
+            worker.differentiate(self.objective, parameters, share);
         });
         // In the order of the chunks, so that the sum does not depend on which thread was first.
         gradient.fill(0.0);
@@ -161,7 +164,7 @@ impl Descent<'_> {
 
     fn add_noise(&self, worker: &mut Worker<f32>, rng: &mut ChaCha8Rng) {
         let noise = self.noise;
-        for (feature, width) in self.widths.iter().enumerate() {
+        for (feature, width) in self.widths[..self.features].iter().enumerate() {
             for value in worker.batch.feature_mut(feature) {
                 dither(value, *width, rng);
                 if noise > 0.0 {
@@ -172,7 +175,8 @@ impl Descent<'_> {
     }
 
     fn validation_loss(&self, parameters: &[f32]) -> f64 {
-        let log_probs = log_probs(self.layers, parameters, self.validation);
+        let Objective { sequence, base } = self.objective;
+        let log_probs = log_probs(sequence, base, parameters, self.validation, self.features);
         -log_probs.iter().map(|value| f64::from(*value)).sum::<f64>() / log_probs.len() as f64
     }
 }

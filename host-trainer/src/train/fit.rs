@@ -2,21 +2,26 @@
 
 use std::sync::atomic::AtomicBool;
 
+use rand_chacha::ChaCha8Rng;
+
 use super::check::check;
 use super::descent::Descent;
 use super::error::FitError;
-use super::layers::Layer;
-use super::model::RealNvp;
+use super::flow::Flow;
+use super::objective::{Objective, Worker};
 use super::options::Options;
-use super::permutation::orders;
 use super::progress::Progress;
 use super::random::{Stream, dither, stream};
 use super::standardize::moments;
+use crate::base::TrainableBase;
 use crate::data::Matrix;
+use crate::layers::Trainable;
 
 /// What a fit learns from.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingData<'a> {
+    /// Columns that are features; those behind them are context.
+    pub features: usize,
     /// Rows that the weights are fitted to, in raw units.
     pub training: &'a Matrix,
     /// Rows that decide when to stop and which weights to keep, drawn at random from the same source. The hundredth of
@@ -62,12 +67,12 @@ pub struct Summary {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
     /// The weights with the lowest validation loss. Never NaN.
-    pub model: RealNvp,
+    pub model: Flow,
     /// How the fit went.
     pub summary: Summary,
 }
 
-/// Fits a RealNVP by maximum likelihood.
+/// Fits a flow by maximum likelihood.
 ///
 /// Deterministic: the same table, options and machine give the same bits whatever the number of threads. `cancel` may
 /// be set at any time from another thread: the fit ends after the step in hand and returns the best weights so far.
@@ -81,26 +86,23 @@ pub fn fit(
     cancel: &AtomicBool,
 ) -> Result<Fit, FitError> {
     check(&data, options)?;
-    let features = data.training.columns();
-    let architecture = &options.architecture;
+    let features = data.features;
     let (mean, inverse_scale) = moments(data.training)?;
-    let orders = orders(features, architecture.couplings, &mut stream(options.seed, Stream::Permutations));
-    let mut model = RealNvp::zeroed(mean, inverse_scale, orders, &architecture.hidden, architecture.bound);
+    let mut model = Flow::zeroed(mean, inverse_scale, features, options);
     let training = standardize(&model, data.training)?;
     let mut validation = standardize(&model, data.validation)?;
     let widths: Vec<f32> =
         data.quantization_steps.iter().zip(&model.inverse_scale).map(|(step, scale)| step * scale).collect();
     let mut rng = stream(options.seed, Stream::Validation);
-    for row in validation.values_mut().chunks_exact_mut(features) {
-        row.iter_mut().zip(&widths).for_each(|(value, width)| dither(value, *width, &mut rng));
+    for row in validation.values_mut().chunks_exact_mut(data.training.columns()) {
+        row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
     }
-    let validation = without_farthest(&validation);
-    let layers = model.sequence::<f32>();
-    let mut parameters = vec![0.0; layers.parameters()];
-    layers.initialize(&mut parameters, &mut stream(options.seed, Stream::Initialization));
+    let validation = without_farthest(&validation, features);
+    let parameters = initial(&model, &training, &mut stream(options.seed, Stream::Initialization));
 
     let descent = Descent {
-        layers: &layers,
+        objective: Objective { sequence: &model.sequence, base: &*model.base },
+        features,
         training: &training,
         validation: &validation,
         widths: &widths,
@@ -109,15 +111,32 @@ pub fn fit(
         cancel,
     };
     let (best, mut summary) = descent.run(parameters, progress);
-    model.set_parameters(&best);
-    summary.validation_loss -= model.inverse_scale.iter().map(|scale| f64::from(*scale).ln()).sum::<f64>();
+    model.parameters = best;
+    summary.validation_loss -= model.log_scale();
     Ok(Fit { model, summary })
+}
+
+/// The rows that layers which normalize start from.
+const MOST_INITIAL_ROWS: usize = 1024;
+
+fn initial(model: &Flow, training: &Matrix, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut parameters = vec![0.0; model.parameters.len()];
+    let of_layers = Trainable::<f32>::parameters(&model.sequence);
+    let (layers, base) = parameters.split_at_mut(of_layers);
+    model.sequence.initialize(layers, rng);
+    TrainableBase::<f32>::initialize(&*model.base, base, rng);
+    let mut worker = Worker::default();
+    let step = training.rows().div_ceil(MOST_INITIAL_ROWS);
+    let rows: Vec<&[f32]> = training.iter_rows().step_by(step).collect();
+    worker.gather(rows.into_iter(), model.features(), model.context());
+    model.sequence.initialize_by(layers, &mut worker.batch, &worker.context);
+    parameters
 }
 
 /// Standardized rows without the hundredth, rounded up, of the greatest norms: those that the starting point, a standard
 /// normal distribution, finds least likely. The same rows for every candidate, so that their losses compare.
-fn without_farthest(rows: &Matrix) -> Matrix {
-    let norm = |row: usize| rows.row(row).iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
+    let norm = |row: usize| rows.row(row)[..features].iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
     let norms: Vec<f64> = (0..rows.rows()).map(norm).collect();
     let mut order: Vec<usize> = (0..rows.rows()).collect();
     order.sort_by(|a, b| norms[*a].total_cmp(&norms[*b]));
@@ -126,7 +145,7 @@ fn without_farthest(rows: &Matrix) -> Matrix {
     rows.select(&order)
 }
 
-fn standardize(model: &RealNvp, rows: &Matrix) -> Result<Matrix, FitError> {
+fn standardize(model: &Flow, rows: &Matrix) -> Result<Matrix, FitError> {
     let standardized = model.standardized(rows);
     match standardized.values().iter().position(|value| !value.is_finite()) {
         Some(at) => Err(FitError::NotFinite { row: at / rows.columns(), feature: at % rows.columns() }),

@@ -4,22 +4,23 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
-//! layers/        standardized rows -> [ permute -> coupling ] x L -> base, and the derivatives of each
-//! conditioner.rs the nets inside couplings, on gemm.rs, the matrix product
+//! families.rs    which layers a family of flows is made of
+//! conditioner.rs the nets inside layers, on gemm.rs, the matrix product
 //! optimizer.rs   Adam, its schedule and its clip
-//! model.rs       the result as plain numbers
+//! flow.rs        the result: layers, a base, and their parameters
 //! ```
 //!
-//! Layers are generic over the float: f32 trains, f64 checks the gradients.
+//! The layers' own arithmetic is in [`crate::layers`]. Layers are generic over the float: f32 trains, f64 checks the gradients.
 
 mod batch;
 mod check;
 mod conditioner;
 mod descent;
 mod error;
+mod families;
 mod fit;
+mod flow;
 mod gemm;
-pub mod layers;
 mod model;
 mod objective;
 mod optimizer;
@@ -36,9 +37,11 @@ mod tests;
 pub use batch::Batch;
 pub use conditioner::Mlp as MlpShape;
 pub use error::FitError;
+pub use families::{Architecture, Family};
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
-pub use model::{Block, Coupling, Dense, Mlp, RealNvp};
-pub use options::{Architecture, Options};
+pub use flow::{Flow, LN_2PI};
+pub use model::{Dense, Mlp};
+pub use options::Options;
 pub use permutation::orders;
 pub use progress::{Epoch, Progress};
 pub use real::Real;

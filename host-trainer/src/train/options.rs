@@ -1,25 +1,6 @@
 //! What can be chosen about a fit, and what is chosen by default.
 
-/// Shape of a RealNVP.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Architecture {
-    /// Affine couplings, each after a permutation; at least 2, or some features are never transformed.
-    pub couplings: usize,
-    /// Widths of the hidden layers of each conditioner: at least one, each a multiple of 4.
-    pub hidden: Vec<usize>,
-    /// Limit of |log_scale| of one coupling. A reading is scaled by up to exp(bound) in each of the couplings that
-    /// transform it: what a wide bound gains in fit it loses many times over on the first far-off reading.
-    pub bound: f32,
-}
-
-impl Architecture {
-    /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights
-    /// for 8 features.
-    pub fn for_features(features: usize) -> Self {
-        let width = (24 + features).next_multiple_of(8).clamp(32, 64);
-        Self { couplings: 6, hidden: vec![width; 2], bound: 1.0 }
-    }
-}
+use super::families::Architecture;
 
 /// How a fit is run.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -29,25 +29,29 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::export::{Format, export};
+    use crate::base::TrainedStandardNormal;
+    use crate::export::Written;
+    use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedPermute};
     use crate::model::{Feature, Metadata, ModelError, Training};
-    use crate::train::RealNvp;
+    use crate::train::{Flow, Options};
 
     /// What the device's loader says of a flow with these permutations.
     fn load(features: usize, orders: Vec<Vec<usize>>) -> Result<(), ModelError> {
-        let flow = RealNvp::zeroed(vec![0.0; features], vec![1.0; features], orders, &[4], 2.0);
+        let mut flow =
+            Flow::zeroed(vec![0.0; features], vec![1.0; features], features, &Options::for_features(features));
+        flow.base = std::sync::Arc::new(TrainedStandardNormal { features });
+        flow.sequence = orders.into_iter().fold(Sequence::new(), |sequence, order| {
+            let a = features / 2;
+            sequence.then(TrainedPermute::new(order)).then(TrainedCoupling::new(a, features - a, 0, &[4], 2.0))
+        });
+        flow.parameters = vec![0.0; Trainable::<f32>::parameters(&flow.sequence)];
         let feature = |index: usize| Feature { name: format!("x{index}"), unit: String::new() };
-        let training = Training {
-            seed: 0,
-            training_rows: 0,
-            selection_rows: 0,
-            calibration_rows: 0,
-            epochs: 0,
-            calibration_log_prob: 0.0,
+        let metadata = Metadata {
+            architecture: String::new(),
+            features: (0..features).map(feature).collect(),
+            training: Training::default(),
         };
-        let metadata =
-            Metadata { architecture: String::new(), features: (0..features).map(feature).collect(), training };
-        export(&flow, &Format::Float, None, metadata).map(drop)
+        Written::float(&flow).model(&flow, None, metadata).map(drop)
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::iter::Sum;
 
 use num_traits::{Float, NumAssign};
 
+use crate::base::{TrainableBase, TrainedBase};
+use crate::layers::{Trainable, Trained};
+
 /// `f32`, which trains, or `f64`, in which gradients are checked.
 pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'static {
     /// Rounds to this type.
@@ -12,6 +15,12 @@ pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'stati
 
     /// Widens, exactly.
     fn wide(self) -> f64;
+
+    /// A layer's arithmetic in this type.
+    fn trainable(layer: &dyn Trained) -> &dyn Trainable<Self>;
+
+    /// A base's arithmetic in this type.
+    fn trainable_base(base: &dyn TrainedBase) -> &dyn TrainableBase<Self>;
 }
 
 impl Real for f32 {
@@ -22,6 +31,14 @@ impl Real for f32 {
     fn wide(self) -> f64 {
         f64::from(self)
     }
+
+    fn trainable(layer: &dyn Trained) -> &dyn Trainable<Self> {
+        layer
+    }
+
+    fn trainable_base(base: &dyn TrainedBase) -> &dyn TrainableBase<Self> {
+        base
+    }
 }
 
 impl Real for f64 {
@@ -31,5 +48,13 @@ impl Real for f64 {
 
     fn wide(self) -> f64 {
         self
+    }
+
+    fn trainable(layer: &dyn Trained) -> &dyn Trainable<Self> {
+        layer
+    }
+
+    fn trainable_base(base: &dyn TrainedBase) -> &dyn TrainableBase<Self> {
+        base
     }
 }

@@ -1,8 +1,5 @@
 //! What goes wrong, and that nothing is lost by it.
 
-use flowlet_trainer::model::architecture::{Architecture, Arithmetic, Base, Calibration, Elementary, Layer};
-use flowlet_trainer::model::{Feature, Metadata, Model, Training};
-
 use crate::{Folder, QUICK, readings, stderr};
 
 #[test]
@@ -105,41 +102,4 @@ fn usage_errors_have_their_own_status() {
     let output = folder.run("fit train.csv --out a.flow --false-alarm-rate 2");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("expected a number between 0 and 1"));
-}
-
-#[test]
-fn models_with_a_context_are_left_to_programs() {
-    let folder = Folder::new();
-    let architecture = Architecture {
-        features: 1,
-        context: 2,
-        layers: Layer::Cube { elementary: Elementary::Libm },
-        base: Base::StandardNormal { features: 1, elementary: Elementary::Libm },
-        calibration: Calibration { knots: 1 },
-        arithmetic: Arithmetic::F32SeparateMultiplyAdd,
-    };
-    let training = Training {
-        seed: 0,
-        training_rows: 9,
-        selection_rows: 9,
-        calibration_rows: 5,
-        epochs: 1,
-        calibration_log_prob: 0.0,
-    };
-    let features = vec![Feature { name: "x".to_owned(), unit: String::new() }];
-    let body =
-        [1f32.to_le_bytes(), 0u32.to_le_bytes(), 5u32.to_le_bytes(), 3e38f32.to_le_bytes(), 0.5f32.to_le_bytes()];
-    let metadata = Metadata { architecture: String::new(), features, training };
-    let model = Model::new(architecture, body.as_flattened(), metadata).unwrap();
-    std::fs::write(folder.path("context.flow"), model.to_bytes()).unwrap();
-    folder.write("test.csv", "x,y\n1,0\n2,1\n");
-    for command in ["score context.flow test.csv", "eval context.flow test.csv --label y", "sample context.flow"] {
-        assert_eq!(
-            folder.fail(command),
-            "error: context.flow: this model takes 2 context values, which this command cannot give (call it from your own program)\n"
-        );
-    }
-    let facts = folder.succeed("inspect context.flow --json facts.json");
-    assert!(facts.contains("context       2 values") && facts.contains("score above 3e38:"), "{facts}");
-    assert_eq!(folder.json("facts.json")["context"], 2);
 }

@@ -41,11 +41,11 @@ pub fn host_model(architecture: &model_file::Architecture, body: &[u8]) -> Model
     let mut buffer = [0; 4096];
     let mut text = Text::new(&mut buffer);
     architecture.describe(&mut text);
-    let read: Architecture = ron::from_str(text.as_str()).expect("the description is RON");
+    let read = Architecture::parse(text.as_str()).expect("the description is RON");
     let feature = |index| Feature { name: format!("feature {index}"), unit: String::new() };
     let metadata = Metadata {
         architecture: String::new(),
-        features: (0..architecture.features).map(feature).collect(),
+        features: (0..architecture.features + architecture.context).map(feature).collect(),
         training: Training::default(),
     };
     Model::new(read, body, metadata).expect("the body keeps the rules")

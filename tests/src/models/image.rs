@@ -48,6 +48,10 @@ fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>)
         }
         Schema::Repeat(times, inner) => (0..*times).for_each(|_| layer(inner, style, rng, image)),
         Schema::Turned(inner) => layer(inner, style, rng, image),
+        Schema::Within(record, inner) => {
+            fields(record, style, false, rng, image);
+            layer(inner, style, rng, image);
+        }
     }
 }
 

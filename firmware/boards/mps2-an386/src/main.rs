@@ -6,14 +6,14 @@ mod firmware {
     use cortex_m_rt::entry;
     use flowlet::{Assessment, ReadingError};
     use flowlet_board_mps2_an386::program;
-    use flowlet_firmware::model::{D, MODEL};
+    use flowlet_firmware::model::{VALUES, assess};
 
     /// One score. The name and the call are fixed, so that an emulator can count its instructions.
     #[allow(unsafe_code, reason = "an unmangled name must be unique, and it is")]
     #[unsafe(no_mangle)]
     #[inline(never)]
-    fn flowlet_score(reading: &[f32; D]) -> Result<Assessment, ReadingError> {
-        MODEL.assess(reading, &[])
+    fn flowlet_score(reading: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
+        assess(reading)
     }
 
     #[entry]

@@ -2,7 +2,7 @@
 
 use cortex_m::asm::wfi;
 use flowlet::{Assessment, ReadingError};
-use flowlet_firmware::model::{D, FEATURES};
+use flowlet_firmware::model::{D, FEATURES, VALUES};
 use flowlet_firmware::{Application, Measured, Scorer, Ticks, frame};
 
 use crate::clock::Stopwatch;
@@ -17,8 +17,8 @@ struct Gauged<S> {
     calls: u32,
 }
 
-impl<S: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for Gauged<S> {
-    fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError> {
+impl<S: FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>> Scorer<VALUES> for Gauged<S> {
+    fn score(&mut self, reading: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
         self.calls = self.calls.wrapping_add(1);
         // Painting the stack takes a while, so it is done for calls 1, 2, 4, 8 and so on.
         if self.calls.is_power_of_two() {
@@ -39,11 +39,11 @@ impl<S: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for Gaug
 }
 
 /// Runs the application with this scorer, until the host stops it.
-pub fn run(score: impl FnMut(&[f32; D]) -> Result<Assessment, ReadingError>) -> ! {
+pub fn run(score: impl FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>) -> ! {
     let Some(stopwatch) = Stopwatch::start() else { end::exit(end::PANICKED) };
     let mut transmitter = uart::start();
     let scorer = Gauged { score, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
-    let mut application = Application::<_, D, { frame::max_request(D) }>::new(scorer);
+    let mut application = Application::<_, VALUES, { frame::max_request(VALUES) }>::new(scorer);
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);
     application.serve(&uart::INBOX, wfi, |frame| transmitter.send(frame));
     defmt::info!("stopped by the host: {}", application.statistics());

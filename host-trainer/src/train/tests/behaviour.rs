@@ -26,7 +26,12 @@ impl Data {
     }
 
     fn borrow(&self) -> TrainingData<'_> {
-        TrainingData { training: &self.training, validation: &self.validation, quantization_steps: &self.steps }
+        TrainingData {
+            features: self.steps.len(),
+            training: &self.training,
+            validation: &self.validation,
+            quantization_steps: &self.steps,
+        }
     }
 
     fn fit(&self, options: &Options) -> Result<Fit, FitError> {
@@ -106,7 +111,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
             pool.install(|| Data::new(5, training, validation).fit(&options).expect("fits"))
         })
         .into();
-    let bits = |fit: &Fit| fit.model.to_parameters().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let bits = |fit: &Fit| fit.model.parameters.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&fits[0]), bits(&fits[1]));
     assert_eq!(bits(&fits[0]), bits(&fits[2]));
     assert_eq!(fits[0].summary, fits[2].summary);
@@ -122,7 +127,7 @@ fn far_off_rows_do_not_end_in_nan() {
     rows[17] = 1e6;
     rows[42] = -3e7;
     let result = Data::new(4, &rows[..1200], &rows[1200..]).fit(&options(4)).expect("fits");
-    assert!(result.model.to_parameters().iter().all(|value| value.is_finite()));
+    assert!(result.model.parameters.iter().all(|value| value.is_finite()));
     assert!(result.summary.validation_loss.is_finite());
     assert!(result.model.log_prob(&[1e9, -1e9, 1e9, -1e9]).is_finite());
 }
@@ -219,21 +224,12 @@ fn what_cannot_be_fitted_is_refused() {
         assert!(found.contains(expected), "{found}");
     }
     for (bad, option) in [
+        (Options { architecture: Architecture { layers: 1, ..usual.architecture.clone() }, ..usual.clone() }, "layers"),
         (
-            Options { architecture: Architecture { couplings: 1, ..usual.architecture.clone() }, ..usual.clone() },
-            "couplings",
+            Options { architecture: Architecture { hidden_layers: 0, ..usual.architecture.clone() }, ..usual.clone() },
+            "hidden_layers",
         ),
-        (
-            Options { architecture: Architecture { hidden: vec![], ..usual.architecture.clone() }, ..usual.clone() },
-            "hidden",
-        ),
-        (
-            Options {
-                architecture: Architecture { hidden: vec![8, 6], ..usual.architecture.clone() },
-                ..usual.clone()
-            },
-            "hidden",
-        ),
+        (Options { architecture: Architecture { hidden: 6, ..usual.architecture.clone() }, ..usual.clone() }, "hidden"),
         (Options { architecture: Architecture { bound: 0.0, ..usual.architecture.clone() }, ..usual.clone() }, "bound"),
         (Options { batch_rows: 0, ..usual.clone() }, "batch_rows"),
         (Options { learning_rate: f32::NAN, ..usual.clone() }, "learning_rate"),
@@ -270,7 +266,7 @@ fn one_wild_row_does_not_select_the_weights() {
 /// The same numbers from the trainer's batches and from the device's kernels.
 #[test]
 fn batched_f32_agrees_with_the_core() {
-    use crate::export::{Format, export};
+    use crate::export::Written;
     use crate::model::{Feature, Metadata, Training};
     let rows = banana(5, 300, 14);
     let flow =
@@ -285,7 +281,7 @@ fn batched_f32_agrees_with_the_core() {
         calibration_log_prob: 0.0,
     };
     let metadata = Metadata { architecture: String::new(), features, training };
-    let model = export(&flow, &Format::Float, None, metadata).expect("a model");
+    let model = Written::float(&flow).model(&flow, None, metadata).expect("a model");
     let scorer = model.scorer();
     for (row, batched) in rows.chunks_exact(5).zip(flow.log_probs(&matrix(5, &rows))) {
         let core = scorer.log_prob(row, &[]).expect("a density");

@@ -3,27 +3,35 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::base::TrainedStandardNormal;
+use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedPermute};
 use crate::train::batch::Batch;
-use crate::train::layers::{AffineCoupling, Layer, Permute, Sequence};
-use crate::train::objective::Worker;
+use crate::train::objective::{Objective, Worker};
 
 /// Every layer by name, with its number of features; narrow ones, so that every parameter can be checked.
-fn layers() -> Vec<(&'static str, usize, Sequence<f64>)> {
-    let coupling = |a, b, hidden: &[usize]| AffineCoupling::new(a, b, hidden, 1.5);
+fn layers() -> Vec<(&'static str, usize, Sequence)> {
+    let coupling = |a, b, hidden: &[usize]| TrainedCoupling::new(a, b, CONTEXT, hidden, 1.5);
     vec![
-        ("permute", 3, Sequence::new().then(Permute::new(vec![2, 0, 1]))),
+        ("permute", 3, Sequence::new().then(TrainedPermute::new(vec![2, 0, 1]))),
         ("coupling", 5, Sequence::new().then(coupling(2, 3, &[8]))),
         ("coupling without a condition", 1, Sequence::new().then(coupling(0, 1, &[4]))),
         (
             "two deep couplings",
             4,
             Sequence::new()
-                .then(Permute::new(vec![3, 1, 0, 2]))
+                .then(TrainedPermute::new(vec![3, 1, 0, 2]))
                 .then(coupling(2, 2, &[8, 4]))
-                .then(Permute::new(vec![2, 3, 0, 1]))
+                .then(TrainedPermute::new(vec![2, 3, 0, 1]))
                 .then(coupling(2, 2, &[4, 8, 4])),
         ),
     ]
+}
+
+/// Context values of every row.
+const CONTEXT: usize = 2;
+
+fn context() -> Vec<f64> {
+    (0..CONTEXT * ROWS).map(|index| (index as f64).sin()).collect()
 }
 
 /// Rows that leave no chunk, tile or vector whole.
@@ -35,9 +43,9 @@ fn batch(features: usize, rng: &mut ChaCha8Rng) -> Batch<f64> {
     batch
 }
 
-fn parameters(layers: &Sequence<f64>, rng: &mut ChaCha8Rng) -> Vec<f64> {
+fn parameters(layers: &Sequence, rng: &mut ChaCha8Rng) -> Vec<f64> {
     // Not the starting values: those have zeros in every last layer.
-    (0..layers.parameters()).map(|_| rng.random_range(-0.8..0.8)).collect()
+    (0..Trainable::<f64>::parameters(layers)).map(|_| rng.random_range(-0.8..0.8)).collect()
 }
 
 /// Central difference of the mean negative log-density.
@@ -58,8 +66,9 @@ fn every_parameter() {
         let parameters = parameters(&layers, &mut rng);
         let batch = batch(features, &mut rng);
         let loss = |parameters: &[f64]| {
-            let mut worker = Worker::with(batch.clone());
-            worker.differentiate(&layers, parameters, 1.0 / ROWS as f64);
+            let mut worker = Worker::with(batch.clone(), context());
+            let base = TrainedStandardNormal { features };
+            worker.differentiate(Objective { sequence: &layers, base: &base }, parameters, 1.0 / ROWS as f64);
             worker
         };
         let gradient = loss(&parameters).gradient;
@@ -82,8 +91,9 @@ fn every_input() {
         let parameters = parameters(&layers, &mut rng);
         let start = batch(features, &mut rng);
         let loss = |batch: Batch<f64>| {
-            let mut worker = Worker::with(batch);
-            worker.differentiate(&layers, &parameters, 1.0);
+            let mut worker = Worker::with(batch, context());
+            let base = TrainedStandardNormal { features };
+            worker.differentiate(Objective { sequence: &layers, base: &base }, &parameters, 1.0);
             worker
         };
         // What the layers leave in the batch is the gradient by their inputs.
@@ -109,7 +119,7 @@ fn log_det_is_the_jacobians() {
         let map = |batch: &Batch<f64>| {
             let mut batch = batch.clone();
             let mut log_det = vec![0.0; ROWS];
-            layers.inverse(&parameters, &mut batch, &mut log_det, &mut Default::default());
+            layers.inverse(&parameters, &mut batch, &context(), &mut log_det, &mut Default::default());
             (batch, log_det)
         };
         let (_, log_det) = map(&start);

@@ -33,7 +33,7 @@ fn banana(features: usize, rows: usize, seed: u64) -> Vec<f32> {
 /// A quick fit.
 fn options(features: usize) -> Options {
     let mut options = Options::for_features(features);
-    options.architecture = Architecture { couplings: 4, hidden: vec![16, 16], bound: 2.0 };
+    options.architecture = Architecture { layers: 4, hidden: 16, hidden_layers: 2, bound: 2.0, ..options.architecture };
     options.epochs = 30;
     options
 }

@@ -1,0 +1,175 @@
+//! The mathematics of a layer whose shapes are known at run time: the core's own views, behind one interface.
+
+use std::fmt::Debug;
+
+use flowlet::Real;
+use flowlet::elementary::{Elementary as Functions, Libm, Micromath};
+use flowlet::layers::standardize_context::standardize;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::model::architecture::Elementary;
+
+/// A layer on the host. Its results have the device's bits, since every operation on a number is the core's.
+///
+/// A direction that the layer does not have must not be asked for: [`super::Layer::directions`] says which it has.
+pub trait View: Debug + Send + Sync {
+    /// Data -> base, in place; returns the log-determinant.
+    fn inverse(&self, x: &mut [f32], context: &[f32]) -> f32;
+    /// Base -> data, in place; returns the log-determinant.
+    fn forward(&self, z: &mut [f32], context: &[f32]) -> f32;
+    /// Data -> base in double precision, on the same stored values.
+    fn inverse_f64(&self, x: &mut [f64], context: &[f64]) -> f64;
+    /// Base -> data in double precision.
+    fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64;
+}
+
+/// What a layer's file writes: the core's mathematics in any scalar.
+pub trait Mathematics: Debug + Send + Sync {
+    /// Data -> base, in place; returns the log-determinant.
+    ///
+    /// # Panics
+    /// If the layer has no such direction.
+    fn inverse<T: Real, E: Functions<T>>(&self, _: &mut [T], _: &[T]) -> T
+    where
+        Libm: Functions<T>,
+    {
+        unreachable!("{self:?} has no direction data -> base: see its `directions`")
+    }
+
+    /// Base -> data, in place; returns the log-determinant.
+    ///
+    /// # Panics
+    /// If the layer has no such direction.
+    fn forward<T: Real, E: Functions<T>>(&self, _: &mut [T], _: &[T]) -> T
+    where
+        Libm: Functions<T>,
+    {
+        unreachable!("{self:?} has no direction base -> data: see its `directions`")
+    }
+}
+
+/// Mathematics with the elementary functions that the type names; double precision always takes the accurate ones.
+#[derive(Debug)]
+pub struct Computed<M>(pub M, pub Elementary);
+
+impl<M: Mathematics> View for Computed<M> {
+    fn inverse(&self, x: &mut [f32], context: &[f32]) -> f32 {
+        match self.1 {
+            Elementary::Libm => self.0.inverse::<f32, Libm>(x, context),
+            Elementary::Micromath => self.0.inverse::<f32, Micromath>(x, context),
+        }
+    }
+
+    fn forward(&self, z: &mut [f32], context: &[f32]) -> f32 {
+        match self.1 {
+            Elementary::Libm => self.0.forward::<f32, Libm>(z, context),
+            Elementary::Micromath => self.0.forward::<f32, Micromath>(z, context),
+        }
+    }
+
+    fn inverse_f64(&self, x: &mut [f64], context: &[f64]) -> f64 {
+        self.0.inverse::<f64, Libm>(x, context)
+    }
+
+    fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64 {
+        self.0.forward::<f64, Libm>(z, context)
+    }
+}
+
+// Compositions, with log-determinants summed as the core's types sum them.
+
+#[derive(Debug)]
+pub(super) struct Chain<'a>(pub Box<dyn View + 'a>, pub Box<dyn View + 'a>);
+
+#[derive(Debug)]
+pub(super) struct Repeat<'a>(pub Vec<Box<dyn View + 'a>>);
+
+#[derive(Debug)]
+pub(super) struct Turned<'a>(pub Box<dyn View + 'a>);
+
+macro_rules! chain {
+    ($name:ident, $first:tt, $second:tt, $scalar:ty) => {
+        fn $name(&self, x: &mut [$scalar], context: &[$scalar]) -> $scalar {
+            let first = self.$first.$name(x, context);
+            first + self.$second.$name(x, context)
+        }
+    };
+}
+
+impl View for Chain<'_> {
+    chain!(inverse, 0, 1, f32);
+    chain!(forward, 1, 0, f32);
+    chain!(inverse_f64, 0, 1, f64);
+    chain!(forward_f64, 1, 0, f64);
+}
+
+macro_rules! repeat {
+    ($name:ident, $scalar:ty $(, $reverse:ident)?) => {
+        fn $name(&self, x: &mut [$scalar], context: &[$scalar]) -> $scalar {
+            self.0.iter()$(.$reverse())?.fold(0.0, |log_det, layer| log_det + layer.$name(x, context))
+        }
+    };
+}
+
+impl View for Repeat<'_> {
+    repeat!(inverse, f32);
+    repeat!(forward, f32, rev);
+    repeat!(inverse_f64, f64);
+    repeat!(forward_f64, f64, rev);
+}
+
+impl View for Turned<'_> {
+    fn inverse(&self, x: &mut [f32], context: &[f32]) -> f32 {
+        self.0.forward(x, context)
+    }
+
+    fn forward(&self, z: &mut [f32], context: &[f32]) -> f32 {
+        self.0.inverse(z, context)
+    }
+
+    fn inverse_f64(&self, x: &mut [f64], context: &[f64]) -> f64 {
+        self.0.forward_f64(x, context)
+    }
+
+    fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64 {
+        self.0.inverse_f64(z, context)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct StandardizeContext<'a> {
+    pub mean: &'a [f32],
+    pub inverse_scale: &'a [f32],
+    pub layers: Box<dyn View + 'a>,
+}
+
+macro_rules! with_context {
+    ($name:ident, $scalar:ty) => {
+        fn $name(&self, x: &mut [$scalar], context: &[$scalar]) -> $scalar {
+            let mut context = context.to_vec();
+            standardize(self.mean, self.inverse_scale, &mut context);
+            self.layers.$name(x, &context)
+        }
+    };
+}
+
+impl View for StandardizeContext<'_> {
+    with_context!(inverse, f32);
+    with_context!(forward, f32);
+    with_context!(inverse_f64, f64);
+    with_context!(forward_f64, f64);
+}
+
+/// `count` values at the start of `bytes`, which moves behind them.
+pub fn slice<'a, T: FromBytes + Immutable + KnownLayout>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [T]> {
+    let (slice, rest) = <[T]>::ref_from_prefix_with_elems(bytes, count).ok()?;
+    *bytes = rest;
+    Some(slice)
+}
+
+/// The value at the start of `bytes`, which moves behind it.
+pub fn scalar<T: FromBytes>(bytes: &mut &[u8]) -> Option<T> {
+    let (value, rest) = T::read_from_prefix(bytes).ok()?;
+    *bytes = rest;
+    Some(value)
+}

@@ -1,0 +1,122 @@
+//! A fitted flow: layers, a base, and their parameters.
+
+use std::sync::Arc;
+
+use super::objective::log_probs;
+use super::options::Options;
+use crate::base::{TrainableBase, TrainedBase, TrainedStandardNormal};
+use crate::data::Matrix;
+use crate::export::Written;
+use crate::layers::{Sequence, Trainable};
+
+/// ln(2 pi).
+pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
+
+/// A fitted flow. A row is a reading, followed by its context: D features and C context values, in their own units.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Per column, in raw units.
+    pub mean: Vec<f32>,
+    /// Per column, in 1 / raw units: `z = (x - mean) * inverse_scale`.
+    pub inverse_scale: Vec<f32>,
+    /// Behind the standardization, in the order in which a reading meets them.
+    pub sequence: Sequence,
+    /// What the layers map the data to.
+    pub base: Arc<dyn TrainedBase>,
+    /// The layers' parameters, then the base's.
+    pub parameters: Vec<f32>,
+    features: usize,
+}
+
+impl PartialEq for Flow {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.mean, &self.inverse_scale, &self.parameters) == (&other.mean, &other.inverse_scale, &other.parameters)
+    }
+}
+
+impl Flow {
+    /// A flow of this shape on `features` columns, the others being context, all parameters zero.
+    pub(super) fn zeroed(mean: Vec<f32>, inverse_scale: Vec<f32>, features: usize, options: &Options) -> Self {
+        let context = mean.len() - features;
+        let sequence = options.architecture.sequence(features, context, options.seed);
+        let mut flow = Self {
+            mean,
+            inverse_scale,
+            sequence,
+            base: options.architecture.base(features),
+            parameters: Vec::new(),
+            features,
+        };
+        flow.parameters = vec![0.0; flow.layer_parameters() + TrainableBase::<f32>::parameters(&*flow.base)];
+        flow
+    }
+
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// The number of context values.
+    pub fn context(&self) -> usize {
+        self.mean.len() - self.features
+    }
+
+    /// The normal distribution that a fit begins with: the standardization alone.
+    #[must_use]
+    pub fn gaussian(&self) -> Self {
+        let (features, mean, inverse_scale) = (self.features, self.mean.clone(), self.inverse_scale.clone());
+        let (sequence, base) = (Sequence::new(), Arc::new(TrainedStandardNormal { features }));
+        Self { mean, inverse_scale, sequence, base, parameters: Vec::new(), features }
+    }
+
+    fn layer_parameters(&self) -> usize {
+        Trainable::<f32>::parameters(&self.sequence)
+    }
+
+    /// The base with its parameters.
+    pub fn base_with_parameters(&self) -> (&dyn TrainedBase, &[f32]) {
+        (&*self.base, &self.parameters[self.layer_parameters()..])
+    }
+
+    /// Log-density of one row, in nats, in raw units, in f64 by the core's mathematics: for checking faster code against.
+    ///
+    /// # Panics
+    /// If `row` has another number of columns than the flow.
+    pub fn log_prob(&self, row: &[f32]) -> f64 {
+        assert_eq!(row.len(), self.mean.len(), "a row has one number per column");
+        let row: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
+        Written::float(self).log_prob_f64(self, &row)
+    }
+
+    /// Log-densities of many rows, in nats, in raw units, in f32 by the trainer's batched arithmetic.
+    ///
+    /// # Panics
+    /// If the rows have another number of columns than the flow.
+    pub fn log_probs(&self, rows: &Matrix) -> Vec<f32> {
+        let offset = self.log_scale();
+        let mut result =
+            log_probs(&self.sequence, &*self.base, &self.parameters, &self.standardized(rows), self.features);
+        result.iter_mut().for_each(|value| *value += offset as f32);
+        result
+    }
+
+    /// The log-determinant of the standardization, in nats.
+    pub fn log_scale(&self) -> f64 {
+        self.inverse_scale[..self.features].iter().map(|scale| f64::from(*scale).ln()).sum()
+    }
+
+    /// The rows after the standardization, computed as the device does.
+    ///
+    /// # Panics
+    /// If the rows have another number of columns than the flow.
+    pub fn standardized(&self, rows: &Matrix) -> Matrix {
+        assert_eq!(rows.columns(), self.mean.len(), "a row has one number per column");
+        let mut result = rows.clone();
+        for row in result.values_mut().chunks_exact_mut(self.mean.len()) {
+            for ((value, mean), inverse_scale) in row.iter_mut().zip(&self.mean).zip(&self.inverse_scale) {
+                *value = (*value - mean) * inverse_scale;
+            }
+        }
+        result
+    }
+}

@@ -58,7 +58,9 @@ pub mod univariate;
 pub use base::{Base, StandardNormal};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
 pub use calibration::Calibration;
-pub use conditioner::{Conditioner, Float, Int8};
+pub use conditioner::{
+    Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
+};
 pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};

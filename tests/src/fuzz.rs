@@ -157,11 +157,16 @@ pub fn table(bytes: &[u8]) {
     for roles in [
         Roles::default(),
         Roles { label: column(0), ..Roles::default() },
-        Roles { label: column(1), group: column(0), ignore: column(2).into_iter().collect() },
+        Roles {
+            label: column(1),
+            group: column(0),
+            context: column(3).into_iter().collect(),
+            ignore: column(2).into_iter().collect(),
+        },
     ] {
         match Readings::for_fitting(&table, &roles) {
             Ok(readings) => {
-                assert_eq!(readings.values.columns(), readings.features.len());
+                assert_eq!(readings.values.columns(), readings.features.len() + readings.context.len());
                 assert!(readings.values.values().iter().all(|value| value.is_finite()));
                 let _ = (quantization_steps(&readings.values), notes(&table, &readings));
                 assert!(Readings::with_features(&table, &readings.features, &roles).is_ok());

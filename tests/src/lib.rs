@@ -1,5 +1,6 @@
 //! What crosses crates.
 
+pub mod densities;
 pub mod emulator;
 pub mod fuzz;
 pub mod models;

@@ -74,26 +74,22 @@ fn the_density_of_a_cube_integrates_to_one_across_its_singularity() {
 
 #[test]
 fn a_coupling_on_four_coordinates_gives_the_derived_point() {
-    let float = Float::<1, 1, 0, 1> {
-        first: float::Dense { weights: [[float::Block([[0.0; 4]; 4])]], bias: [[0.0; 4]] },
-        deep: [],
-        last: float::Dense { weights: [[float::Block([[0.0; 4]; 4])]], bias: [[0.3, 2.0, 0.7, -2.0 / 3.0]] },
-    };
+    let float: Float<1, 1, 0, 1> = Float::new(
+        float::Dense { weights: [[float::Block([[0.0; 4]; 4])]], bias: [[0.0; 4]] },
+        [],
+        float::Dense { weights: [[float::Block([[0.0; 4]; 4])]], bias: [[0.3, 2.0, 0.7, -2.0 / 3.0]] },
+    );
     check_coupling(&AffineCoupling::<2, 2, _>::new(2.0, float));
 
     // Quantized, the biases are accumulators in units of the output's scale.
     let zero = int8::Block::pack([[0; 4]; 4]);
     let nothing = int8::Requantization { multiplier: 0, shift: 0 };
-    let int8 = Int8::<1, 1, 0, 1> {
-        inverse_input_scale: 1.0,
-        first: int8::Dense { weights: [[zero]], bias: [[0; 4]], scale: [[nothing; 4]] },
-        deep: [],
-        last: int8::Dense {
-            weights: [[zero]],
-            bias: [[3_000_000, 20_000_000, 7_000_000, -6_666_667]],
-            scale: [[1e-7; 4]],
-        },
-    };
+    let int8: Int8<1, 1, 0, 1> = Int8::new(
+        1.0,
+        int8::Dense { weights: [[zero]], bias: [[0; 4]], scale: [[nothing; 4]] },
+        [],
+        int8::Dense { weights: [[zero]], bias: [[3_000_000, 20_000_000, 7_000_000, -6_666_667]], scale: [[1e-7; 4]] },
+    );
     check_coupling(&AffineCoupling::<2, 2, _>::new(2.0, int8));
 }
 

@@ -8,13 +8,23 @@
 //! is exact: [`WIDEST`] bounds the fan-in so that no int32 overflows. A hidden unit becomes the next activation by
 //! [`Requantization`], in integers; an output is acc · (s_a · s_w), the first floating-point operation.
 //!
+//! **Scales of units.** ReLU keeps whatever scale its argument has. ELU takes and gives units of 2^-11, tanh takes units of
+//! 2^-12 and gives units of 2^-15, gates take units of 2^-12: the requantizations of the rows before them have to lead
+//! there. These functions are integer tables (largest errors: ELU 4e-4, tanh 2e-4, sigmoid 8e-5). A gated unit keeps the
+//! scale that it has without its gate: `(unit · gate + 2^14) >> 15`, the gate in units of 2^-15. The stream of a residual
+//! body has the scale that its activation takes; with ReLU, any one. What is added to it saturates.
+//!
 //! **Order of the weights.** Blocks of four rows by four columns, rows of blocks in order. Within a block a row's four
 //! weights are stored [w0, w2, w1, w3]: a Cortex-M4's SXTB16 then unpacks the word to (w0, w1), and rotated by 8 to
 //! (w2, w3), which meet the activations as they lie in memory.
 
+use core::marker::PhantomData;
+
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Conditioner, Evaluate, Scratch, Shape, WIDEST, check_width, fill};
+use super::hidden::{self, Four, Hidden, Matrix, Outputs, Scratch, each, with_scratch};
+use super::style::check_pairs;
+use super::{Activation, Conditioner, Evaluate, Plain, Shape, Style, WIDEST, check_width, fill, table};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
@@ -74,13 +84,25 @@ impl Requantization {
     #[inline(always)]
     #[must_use]
     pub fn relu(self, accumulator: i32) -> i16 {
+        self.scaled(accumulator).clamp(0, 32767) as i16
+    }
+
+    /// The value at the next scale, of either sign: -32767 to 32767.
+    #[inline(always)]
+    #[must_use]
+    pub fn signed(self, accumulator: i32) -> i16 {
+        self.scaled(accumulator).clamp(-32767, 32767) as i16
+    }
+
+    #[inline(always)]
+    fn scaled(self, accumulator: i32) -> i32 {
         let multiplier = i32::from(self.multiplier);
         let high = (accumulator >> 16).wrapping_mul(multiplier);
         let low = (accumulator & 0xFFFF).wrapping_mul(multiplier) as u32 >> 16;
         let product = high.wrapping_add(low as i32);
         let shift = u32::from(self.shift);
         let half = (1_u32.wrapping_shl(shift) >> 1) as i32;
-        product.wrapping_add(half).wrapping_shr(shift).clamp(0, 32767) as i16
+        product.wrapping_add(half).wrapping_shr(shift)
     }
 }
 
@@ -97,12 +119,12 @@ pub struct Dense<S, const IN: usize, const OUT: usize> {
     pub scale: [[S; 4]; OUT],
 }
 
-/// The mathematics of a [`Dense`] layer, on slices.
+/// Rows of a matrix, on slices: those that are still to be taken.
 #[derive(Clone, Copy, Debug)]
 pub struct DenseView<'a, S> {
-    weights: &'a [Block],
-    bias: &'a [[i32; 4]],
-    scale: &'a [[S; 4]],
+    pub(super) weights: &'a [Block],
+    pub(super) bias: &'a [[i32; 4]],
+    pub(super) scale: &'a [[S; 4]],
 }
 
 impl<S, const IN: usize, const OUT: usize> Dense<S, IN, OUT> {
@@ -113,69 +135,125 @@ impl<S, const IN: usize, const OUT: usize> Dense<S, IN, OUT> {
 }
 
 impl<'a, S: FromBytes + Immutable> DenseView<'a, S> {
-    /// The layer at the start of `bytes`, and the bytes behind it; `None` when they are too few or not 4-aligned.
-    fn from_prefix(bytes: &'a [u8], inputs: usize, outputs: usize) -> Option<(Self, &'a [u8])> {
-        let (weights, bytes) = <[Block]>::ref_from_prefix_with_elems(bytes, inputs * outputs).ok()?;
+    /// The matrix of as many blocks at the start of `bytes`, and the bytes behind it; `None` when they are too few or not
+    /// 4-aligned.
+    pub(super) fn from_prefix(bytes: &'a [u8], blocks: usize, outputs: usize) -> Option<(Self, &'a [u8])> {
+        let (weights, bytes) = <[Block]>::ref_from_prefix_with_elems(bytes, blocks).ok()?;
         let (bias, bytes) = <[[i32; 4]]>::ref_from_prefix_with_elems(bytes, outputs).ok()?;
         let (scale, bytes) = <[[S; 4]]>::ref_from_prefix_with_elems(bytes, outputs).ok()?;
         Some((Self { weights, bias, scale }, bytes))
     }
+
+    /// `times` matrices of as many blocks at the start of `bytes`, not yet told apart, and the bytes behind them.
+    pub(super) fn several(
+        bytes: &'a [u8],
+        times: usize,
+        blocks: usize,
+        outputs: usize,
+    ) -> Option<(&'a [u8], &'a [u8])> {
+        let row = size_of::<[i32; 4]>() + size_of::<[S; 4]>();
+        bytes.split_at_checked(times * (blocks * size_of::<Block>() + outputs * row))
+    }
+
+    /// The matrices in `bytes`, in order.
+    pub(super) fn split(bytes: &'a [u8], blocks: usize, outputs: usize) -> impl Iterator<Item = Self> {
+        let mut rest = bytes;
+        core::iter::from_fn(move || {
+            let (matrix, behind) = Self::from_prefix(rest, blocks, outputs).filter(|_| !rest.is_empty())?;
+            rest = behind;
+            Some(matrix)
+        })
+    }
 }
 
-impl<S: Copy> DenseView<'_, S> {
-    /// Gives the four accumulators and scales of each quad of rows to `row`, in order.
+impl<T, S: Copy> Matrix<T> for DenseView<'_, S> {
+    type Unit = i16;
+    type Sum = i32;
+    type Scale = S;
+
     #[inline(always)]
-    fn accumulate(&self, input: &[Quad], mut row: impl FnMut([i32; 4], [S; 4])) {
-        let mut weights = self.weights;
-        for (bias, scale) in self.bias.iter().zip(self.scale) {
-            let Some((blocks, rest)) = weights.split_at_checked(input.len()) else { return };
-            weights = rest;
-            let mut accumulators = *bias;
-            for (Block(rows), [a0, a1, a2, a3]) in blocks.iter().zip(input) {
-                for (accumulator, [w0, w2, w1, w3]) in accumulators.iter_mut().zip(rows) {
-                    // Cannot overflow (see `WIDEST`); wrapping says so to the compiler in debug builds too.
-                    *accumulator = accumulator
-                        .wrapping_add(i32::from(*w0).wrapping_mul(i32::from(*a0)))
-                        .wrapping_add(i32::from(*w1).wrapping_mul(i32::from(*a1)))
-                        .wrapping_add(i32::from(*w2).wrapping_mul(i32::from(*a2)))
-                        .wrapping_add(i32::from(*w3).wrapping_mul(i32::from(*a3)));
-                }
+    fn skip(&mut self, quads: usize, blocks: usize) {
+        self.bias = self.bias.get(quads..).unwrap_or_default();
+        self.scale = self.scale.get(quads..).unwrap_or_default();
+        self.weights = self.weights.get(blocks..).unwrap_or_default();
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<(Four<i32>, Four<S>)> {
+        let ((bias, biases), (scale, scales)) = (self.bias.split_first()?, self.scale.split_first()?);
+        (self.bias, self.scale) = (biases, scales);
+        Some((*bias, *scale))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, sums: &mut Four<i32>, input: &[Quad]) {
+        let Some((blocks, rest)) = self.weights.split_at_checked(input.len()) else { return };
+        self.weights = rest;
+        for (Block(rows), [a0, a1, a2, a3]) in blocks.iter().zip(input) {
+            for (sum, [w0, w2, w1, w3]) in sums.iter_mut().zip(rows) {
+                // Cannot overflow (see `WIDEST`); wrapping says so to the compiler in debug builds too.
+                *sum = sum
+                    .wrapping_add(i32::from(*w0).wrapping_mul(i32::from(*a0)))
+                    .wrapping_add(i32::from(*w1).wrapping_mul(i32::from(*a1)))
+                    .wrapping_add(i32::from(*w2).wrapping_mul(i32::from(*a2)))
+                    .wrapping_add(i32::from(*w3).wrapping_mul(i32::from(*a3)));
             }
-            row(accumulators, *scale);
         }
     }
 }
 
-impl DenseView<'_, Requantization> {
+impl<T> Hidden<T> for DenseView<'_, Requantization> {
     #[inline(always)]
-    fn hidden(&self, input: &[Quad], output: &mut [Quad]) {
-        let mut output = output.iter_mut();
-        self.accumulate(input, |accumulators, requantizations| {
-            if let Some(output) = output.next() {
-                for ((output, accumulator), requantization) in output.iter_mut().zip(accumulators).zip(requantizations)
-                {
-                    *output = requantization.relu(accumulator);
-                }
-            }
-        });
+    fn linear(sums: Four<i32>, scales: Four<Requantization>) -> Quad {
+        each(sums, scales, |sum, scale| scale.signed(sum))
+    }
+
+    #[inline(always)]
+    fn activate(activation: Activation, units: Quad) -> Quad {
+        match activation {
+            Activation::Relu => units.map(|unit| unit.max(0)),
+            Activation::Elu => units.map(table::elu),
+            Activation::Tanh => units.map(table::tanh),
+        }
+    }
+
+    #[inline(always)]
+    fn activated(activation: Activation, sums: Four<i32>, scales: Four<Requantization>) -> Quad {
+        match activation {
+            Activation::Relu => each(sums, scales, |sum, scale| scale.relu(sum)),
+            _ => <Self as Hidden<T>>::activate(activation, <Self as Hidden<T>>::linear(sums, scales)),
+        }
+    }
+
+    #[inline(always)]
+    fn plus(units: Quad, others: Quad) -> Quad {
+        each(units, others, |unit, other| (i32::from(unit) + i32::from(other)).clamp(-32767, 32767) as i16)
+    }
+
+    #[inline(always)]
+    fn gate(units: Quad, gates: Quad) -> Quad {
+        each(units, gates, |unit, gate| ((i32::from(unit) * i32::from(table::sigmoid(gate)) + (1 << 14)) >> 15) as i16)
     }
 }
 
-impl DenseView<'_, f32> {
+impl<T: Real> Outputs<T> for DenseView<'_, f32> {
     #[inline(always)]
-    fn last<T: Real>(&self, input: &[Quad], mut output: impl FnMut([T; 4])) {
-        self.accumulate(input, |[a0, a1, a2, a3], [s0, s1, s2, s3]| {
-            let value = |accumulator, scale| T::from_i32(accumulator) * T::from_f32(scale);
-            output([value(a0, s0), value(a1, s1), value(a2, s2), value(a3, s3)]);
-        });
+    fn outputs(sums: Four<i32>, scales: Four<f32>) -> Four<T> {
+        each(sums, scales, |sum, scale| T::from_i32(sum) * T::from_f32(scale))
     }
+}
+
+/// The activation of an input.
+#[inline(always)]
+pub(super) fn input<T: Real>(value: T, inverse_input_scale: f32) -> i16 {
+    (value * T::from_f32(inverse_input_scale)).round_i16()
 }
 
 /// A quantized net; widths in quads (see [the module above](crate::conditioner)).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
-pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> {
+pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S = Plain> {
     /// 1 / scale of the input activations; positive.
     pub inverse_input_scale: f32,
     /// Inputs to the first hidden layer.
@@ -184,16 +262,23 @@ pub struct Int8<const IN: usize, const HIDDEN: usize, const DEEP: usize, const O
     pub deep: [Dense<Requantization, HIDDEN, HIDDEN>; DEEP],
     /// Last hidden layer to outputs.
     pub last: Dense<f32, HIDDEN, OUT>,
+    style: PhantomData<S>,
 }
 
 /// What one layer stores.
 #[must_use]
 pub const fn dense_fields(inputs: usize, outputs: usize, scale: Format) -> [Field; 3] {
+    block_fields(inputs * outputs, inputs, outputs, scale)
+}
+
+/// What a matrix of as many blocks stores, whose rows see `inputs` quads at the most.
+#[must_use]
+pub const fn block_fields(blocks: usize, inputs: usize, outputs: usize, scale: Format) -> [Field; 3] {
     // What the products of a full row leave of an int32.
     let limit = i32::MAX as u32 - 4 * 128 * 32767 * if inputs < WIDEST { inputs } else { WIDEST } as u32;
     let rule = if matches!(scale, Format::F32) { Rule::Positive } else { Rule::Requantization };
     [
-        Field::Data { name: "weights", format: Format::I8, count: 16 * inputs * outputs, rule: Rule::Any },
+        Field::Data { name: "weights", format: Format::I8, count: 16 * blocks, rule: Rule::Any },
         Field::Data { name: "bias", format: Format::I32, count: 4 * outputs, rule: Rule::Within(limit) },
         Field::Data { name: "scale", format: scale, count: 4 * outputs, rule },
     ]
@@ -201,25 +286,41 @@ pub const fn dense_fields(inputs: usize, outputs: usize, scale: Format) -> [Fiel
 
 /// What describes the net.
 #[must_use]
-pub const fn parameters(shape: Shape) -> [Parameter; 7] {
+pub const fn parameters(shape: Shape) -> [Parameter; 8] {
     [
         ("inputs", Value::Number(shape.inputs)),
         ("hidden", Value::Number(shape.hidden)),
         ("deep", Value::Number(shape.deep)),
         ("outputs", Value::Number(shape.outputs)),
-        ("activation", Value::Word("Relu")),
-        ("packing", Value::Word("Block0213")),
-        ("requantization", Value::Word("Multiply16Shift")),
+        ("activation", Value::Word(shape.activation.name())),
+        ("body", Value::Word(shape.body.name())),
+        PACKING,
+        REQUANTIZATION,
     ]
 }
+
+/// The order of the weights, which a description names.
+pub(super) const PACKING: Parameter = ("packing", Value::Word("Block0213"));
+/// How sums become activations, which a description names.
+pub(super) const REQUANTIZATION: Parameter = ("requantization", Value::Word("Multiply16Shift"));
 
 /// What the net stores.
 #[must_use]
 pub const fn fields(shape: Shape, first: &'static Record, inner: &'static Record, last: &'static Record) -> [Field; 4] {
+    net_fields(shape.deep, first, inner, last)
+}
+
+/// What a net with `deep` inner matrices stores, dense or masked.
+pub(super) const fn net_fields(
+    deep: usize,
+    first: &'static Record,
+    inner: &'static Record,
+    last: &'static Record,
+) -> [Field; 4] {
     [
         Field::Data { name: "inverse_input_scale", format: Format::F32, count: 1, rule: Rule::Positive },
         Field::Nested { times: 1, record: first },
-        Field::Nested { times: shape.deep, record: inner },
+        Field::Nested { times: deep, record: inner },
         Field::Nested { times: 1, record: last },
     ]
 }
@@ -227,23 +328,39 @@ pub const fn fields(shape: Shape, first: &'static Record, inner: &'static Record
 /// The net's record.
 #[must_use]
 pub const fn record(shape: Shape, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
-    let Shape { inputs, hidden, .. } = shape;
     Record {
         macs: shape.macs(),
-        scratch: size_of::<Quad>() * (inputs + 2 * hidden),
+        scratch: size_of::<Quad>() * shape.scratch(),
         ..Record::stored("Int8", parameters, fields)
     }
 }
 
-impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Int8<IN, HIDDEN, DEEP, OUT> {
-    const SHAPE: Shape = Shape { inputs: IN, hidden: HIDDEN, deep: DEEP, outputs: OUT };
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S> Int8<IN, HIDDEN, DEEP, OUT, S> {
+    /// A net with these weights.
+    #[must_use]
+    pub const fn new(
+        inverse_input_scale: f32,
+        first: Dense<Requantization, IN, HIDDEN>,
+        deep: [Dense<Requantization, HIDDEN, HIDDEN>; DEEP],
+        last: Dense<f32, HIDDEN, OUT>,
+    ) -> Self {
+        Self { inverse_input_scale, first, deep, last, style: PhantomData }
+    }
+
     const FIRST: Record = Record::stored("Dense", &[], &const { dense_fields(IN, HIDDEN, Format::Requantization) });
     const INNER: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, HIDDEN, Format::Requantization) });
     const LAST: Record = Record::stored("Dense", &[], &const { dense_fields(HIDDEN, OUT, Format::F32) });
 }
 
-impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Conditioner
-    for Int8<IN, HIDDEN, DEEP, OUT>
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S: Style>
+    Int8<IN, HIDDEN, DEEP, OUT, S>
+{
+    const SHAPE: Shape =
+        Shape { inputs: IN, hidden: HIDDEN, deep: DEEP, outputs: OUT, body: S::BODY, activation: S::ACTIVATION };
+}
+
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S: Style> Conditioner
+    for Int8<IN, HIDDEN, DEEP, OUT, S>
 {
     const RECORD: Record = record(
         Self::SHAPE,
@@ -254,19 +371,21 @@ impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> 
     const OUTPUTS: usize = OUT;
 }
 
-impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize> Evaluate<T>
-    for Int8<IN, HIDDEN, DEEP, OUT>
+impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S: Style> Evaluate<T>
+    for Int8<IN, HIDDEN, DEEP, OUT, S>
 {
     #[inline(always)]
     fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
         const {
             check_width(IN);
             check_width(HIDDEN);
+            check_pairs(S::BODY, DEEP);
         }
-        let deep = self.deep.iter().map(Dense::view);
-        let scratch = Scratch { input: &mut [[0; 4]; IN][..], from: &mut [[0; 4]; HIDDEN], to: &mut [[0; 4]; HIDDEN] };
-        let layers = (self.first.view(), deep, self.last.view());
-        evaluate(self.inverse_input_scale, layers, input, context, scratch, output);
+        let mut deep = [[[0; 4]; HIDDEN]; DEEP];
+        let scratch =
+            Scratch { input: &mut [[0; 4]; IN][..], first: &mut [[0; 4]; HIDDEN], deep: deep.as_flattened_mut() };
+        let matrices = (self.first.view(), self.deep.iter().map(Dense::view), self.last.view());
+        evaluate(Self::SHAPE, self.inverse_input_scale, matrices, input, context, scratch, output);
     }
 }
 
@@ -282,67 +401,45 @@ pub struct Int8View<'a> {
 
 impl<'a> Int8View<'a> {
     /// The net at the start of `bytes`, and the bytes behind it. `None` when they are too few or not 4-aligned, or when
-    /// the shape is wider than [`WIDEST`].
+    /// there is no net of this shape ([`Shape::is_possible`]).
     #[must_use]
     pub fn from_prefix(bytes: &'a [u8], shape: Shape) -> Option<(Self, &'a [u8])> {
-        let Shape { inputs, hidden, deep, outputs } = shape;
-        if inputs > WIDEST || hidden > WIDEST {
+        let Shape { inputs, hidden, deep, outputs, .. } = shape;
+        if !shape.is_possible() {
             return None;
         }
         let (scale, bytes) = f32::ref_from_prefix(bytes).ok()?;
-        let (first, bytes) = DenseView::from_prefix(bytes, inputs, hidden)?;
-        let (deep, bytes) = bytes.split_at_checked(deep * hidden * (hidden + 2) * size_of::<Block>())?;
-        let (last, bytes) = DenseView::from_prefix(bytes, hidden, outputs)?;
+        let (first, bytes) = DenseView::from_prefix(bytes, inputs * hidden, hidden)?;
+        let (deep, bytes) = DenseView::<Requantization>::several(bytes, deep, hidden * hidden, hidden)?;
+        let (last, bytes) = DenseView::from_prefix(bytes, hidden.checked_mul(outputs)?, outputs)?;
         Some((Self { shape, inverse_input_scale: *scale, first, deep, last }, bytes))
     }
 }
 
 impl<T: Real> Evaluate<T> for Int8View<'_> {
     fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
-        let Shape { inputs, hidden, .. } = self.shape;
-        let mut rest = self.deep;
-        let deep = core::iter::from_fn(move || {
-            let (layer, behind) = DenseView::from_prefix(rest, hidden, hidden).filter(|_| !rest.is_empty())?;
-            rest = behind;
-            Some(layer)
+        let Shape { inputs, hidden, deep, .. } = self.shape;
+        with_scratch((inputs, hidden, deep), 0, |scratch| {
+            let deep = DenseView::split(self.deep, hidden * hidden, hidden);
+            let matrices = (self.first, deep, self.last);
+            evaluate(self.shape, self.inverse_input_scale, matrices, input, context, scratch, output);
         });
-        let (mut a, mut b, mut c) = ([[0; 4]; WIDEST], [[0; 4]; WIDEST], [[0; 4]; WIDEST]);
-        let (Some(a), Some(from), Some(to)) = (a.get_mut(..inputs), b.get_mut(..hidden), c.get_mut(..hidden)) else {
-            return;
-        };
-        evaluate(
-            self.inverse_input_scale,
-            (self.first, deep, self.last),
-            input,
-            context,
-            Scratch { input: a, from, to },
-            output,
-        );
     }
 }
 
-/// The whole net: quantize the inputs, run the layers between two buffers, scale the outputs.
+/// The whole net: quantize the inputs, then its layers.
 #[inline(always)]
 fn evaluate<'a, T: Real>(
+    shape: Shape,
     inverse_input_scale: f32,
-    (first, deep, last): (
-        DenseView<'a, Requantization>,
-        impl Iterator<Item = DenseView<'a, Requantization>>,
-        DenseView<'a, f32>,
-    ),
-    input: &[T],
+    matrices: (DenseView<'a, Requantization>, impl Iterator<Item = DenseView<'a, Requantization>>, DenseView<'a, f32>),
+    values: &[T],
     context: &[T],
-    Scratch { input: quantized, mut from, mut to }: Scratch<'_, Quad>,
+    scratch: Scratch<'_, i16>,
     output: impl FnMut([T; 4]),
 ) {
-    let scale = T::from_f32(inverse_input_scale);
-    fill(quantized, input.iter().chain(context), 0, |value| (*value * scale).round_i16());
-    first.hidden(quantized, from);
-    for layer in deep {
-        layer.hidden(from, to);
-        (from, to) = (to, from);
-    }
-    last.last(from, output);
+    fill(scratch.input, values.iter().chain(context), 0, |value| input(*value, inverse_input_scale));
+    hidden::evaluate(shape, matrices, scratch, output);
 }
 
 #[cfg(test)]
@@ -420,12 +517,12 @@ mod tests {
         let (last, last_packed) = weights::<3, 2>(|| noise(127) as i8);
         let mut bias = || [noise(90_000), noise(90_000), noise(90_000), noise(90_000)];
         let factor = Requantization { multiplier: 25_000, shift: 5 };
-        let net = Int8::<2, 3, 1, 2> {
-            inverse_input_scale: 1000.0,
-            first: Dense { weights: first_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] },
-            deep: [Dense { weights: inner_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] }],
-            last: Dense { weights: last_packed, bias: [bias(), bias()], scale: [[0.5; 4]; 2] },
-        };
+        let net: Int8<2, 3, 1, 2> = Int8::new(
+            1000.0,
+            Dense { weights: first_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] },
+            [Dense { weights: inner_packed, bias: [bias(), bias(), bias()], scale: [[factor; 4]; 3] }],
+            Dense { weights: last_packed, bias: [bias(), bias()], scale: [[0.5; 4]; 2] },
+        );
         let dense = |matrix: &[Vec<i8>], bias: &[i32], input: &[i64]| -> Vec<i64> {
             let sum = |row: &Vec<i8>| row.iter().zip(input).map(|(w, a)| i64::from(*w) * a).sum::<i64>();
             matrix.iter().zip(bias).map(|(row, bias)| sum(row) + i64::from(*bias)).collect()
@@ -457,12 +554,12 @@ mod tests {
         let keep = Requantization { multiplier: i16::MAX, shift: 0 };
         for (weight, bias) in [(-128_i8, -LIMIT), (127, LIMIT)] {
             let block = Block([[weight; 4]; 4]);
-            let net = Int8::<1, 128, 0, 1> {
-                inverse_input_scale: 1e6,
-                first: Dense { weights: [[Block([[127; 4]; 4])]; 128], bias: [[0; 4]; 128], scale: [[keep; 4]; 128] },
-                deep: [],
-                last: Dense { weights: [[block; 128]], bias: [[bias; 4]], scale: [[1.0; 4]] },
-            };
+            let net: Int8<1, 128, 0, 1> = Int8::new(
+                1e6,
+                Dense { weights: [[Block([[127; 4]; 4])]; 128], bias: [[0; 4]; 128], scale: [[keep; 4]; 128] },
+                [],
+                Dense { weights: [[block; 128]], bias: [[bias; 4]], scale: [[1.0; 4]] },
+            );
             let mut found = [0.0; 4];
             net.evaluate(&[1.0_f32; 4], &[], |quad: [f32; 4]| found = quad);
             let expected = i64::from(bias) + 512 * 32767 * i64::from(weight);

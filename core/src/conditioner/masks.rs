@@ -48,11 +48,88 @@ impl Masks {
             None => 0,
         }
     }
+
+    /// Blocks of four rows by four columns that the first hidden layer stores: a unit of degree m sees `context` and m
+    /// features, in quads.
+    #[must_use]
+    pub const fn first_blocks(self, context: usize) -> usize {
+        let (mut blocks, mut quad) = (0, 0);
+        while quad < self.hidden {
+            blocks += (context + self.degree(quad)).div_ceil(4);
+            quad += 1;
+        }
+        blocks
+    }
+
+    /// Blocks that a matrix from hidden layer to hidden layer stores: a unit sees all units of degrees up to its own.
+    #[must_use]
+    pub const fn inner_blocks(self) -> usize {
+        let (mut blocks, mut quad) = (0, 0);
+        while quad < self.hidden {
+            blocks += self.quads(self.degree(quad));
+            quad += 1;
+        }
+        blocks
+    }
+
+    /// Blocks that the last layer stores, with `stride` outputs for each feature. Four outputs see what the last of their
+    /// features is conditioned on.
+    #[must_use]
+    pub const fn last_blocks(self, stride: usize) -> usize {
+        let outputs = self.features * stride;
+        let (mut blocks, mut output) = (0, 0);
+        while output < outputs {
+            let last = if output + 3 < outputs { output + 3 } else { outputs - 1 };
+            // `stride` is not 0, or there were no outputs.
+            blocks += match last.checked_div(stride) {
+                Some(feature) => self.quads(feature),
+                None => 0,
+            };
+            output += 4;
+        }
+        blocks
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Masks;
+
+    #[test]
+    fn blocks_are_what_a_mask_of_ones_and_zeros_leaves() {
+        for features in 1..14 {
+            for lowest in 0..=usize::from(features > 1) {
+                for hidden in 0..12 {
+                    let masks = Masks { features, lowest, hidden };
+                    // The mask by its definition, a unit at a time; a block is stored if anything in it is visible, and so
+                    // are those before it.
+                    let degree = |unit: usize| masks.degree(unit / 4);
+                    let blocks = |rows: usize, columns: usize, visible: &dyn Fn(usize, usize) -> bool| -> usize {
+                        (0..rows.div_ceil(4))
+                            .map(|quad| {
+                                let rows = 4 * quad..rows.min(4 * quad + 4);
+                                let last =
+                                    (0..columns).rev().find(|column| rows.clone().any(|row| visible(row, *column)));
+                                last.map_or(0, |column| column / 4 + 1)
+                            })
+                            .sum()
+                    };
+                    for context in 0..6 {
+                        let visible = |row: usize, column: usize| column < context || column - context < degree(row);
+                        let counted = blocks(4 * hidden, context + features, &visible);
+                        assert_eq!(masks.first_blocks(context), counted, "{masks:?}, context {context}");
+                    }
+                    let counted = blocks(4 * hidden, 4 * hidden, &|row, column| degree(column) <= degree(row));
+                    assert_eq!(masks.inner_blocks(), counted, "{masks:?}");
+                    for stride in [1, 2, 4, 8, 12] {
+                        let visible = |row: usize, column: usize| degree(column) <= row / stride;
+                        let counted = blocks(features * stride, 4 * hidden, &visible);
+                        assert_eq!(masks.last_blocks(stride), counted, "{masks:?}, stride {stride}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn degrees_ascend_and_quads_count_them() {

@@ -1,19 +1,31 @@
-//! Conditioners: the nets inside coupling layers. One file for each number format.
+//! Conditioners: the nets inside coupling and autoregressive layers. One file for each number format.
 //!
-//! A conditioner is a multilayer perceptron with ReLU on its hidden layers. Widths are counted in *quads*, four units,
-//! because the kernels work on blocks of four rows by four columns and every field stays a multiple of four bytes: a net
-//! type `Int8<INPUTS, HIDDEN, DEEP, OUTPUTS>` has 4 · INPUTS inputs (the last ones padded with zeros), DEEP + 1 hidden
-//! layers of 4 · HIDDEN units and 4 · OUTPUTS outputs.
+//! A conditioner is a multilayer perceptron; its [`Style`] says how the hidden layers are connected ([`Body`]) and what is
+//! applied to their units ([`Activation`]). Widths are counted in *quads*, four units, because the kernels work on blocks
+//! of four rows by four columns and every field stays a multiple of four bytes: a net type
+//! `Int8<INPUTS, HIDDEN, DEEP, OUTPUTS>` has 4 · INPUTS inputs (the last ones padded with zeros), hidden layers of
+//! 4 · HIDDEN units, DEEP matrices from hidden layer to hidden layer, and 4 · OUTPUTS outputs.
+//!
+//! In a masked net ([`MaskedInt8`], [`MaskedFloat`]) the outputs of a feature see the features before it only (see
+//! [`masks`]).
 
 pub mod float;
+mod hidden;
 pub mod int8;
 pub mod masked;
+pub mod masked_float;
+pub mod masked_int8;
 pub mod masks;
+pub mod style;
+mod table;
 
 pub use float::Float;
 pub use int8::Int8;
-pub use masked::{Autoregress, MaskedConditioner};
+pub use masked::{Autoregress, MaskedConditioner, MaskedShape};
+pub use masked_float::MaskedFloat;
+pub use masked_int8::MaskedInt8;
 pub use masks::Masks;
+pub use style::{Activation, Body, Elu, Gated, Plain, Relu, Residual, Style, Tanh};
 
 use crate::real::Real;
 use crate::schema::Record;
@@ -52,10 +64,14 @@ pub struct Shape {
     pub inputs: usize,
     /// Units of every hidden layer.
     pub hidden: usize,
-    /// Hidden layers less one: the number of hidden-to-hidden matrices.
+    /// The number of hidden-to-hidden matrices.
     pub deep: usize,
     /// Outputs.
     pub outputs: usize,
+    /// How the hidden layers are connected.
+    pub body: Body,
+    /// What is applied to their units.
+    pub activation: Activation,
 }
 
 impl Shape {
@@ -64,21 +80,27 @@ impl Shape {
     pub const fn macs(self) -> usize {
         16 * (self.inputs * self.hidden + self.deep * self.hidden * self.hidden + self.hidden * self.outputs)
     }
+
+    /// Quads that one evaluation keeps: the input, and what each matrix behind the first reads.
+    #[must_use]
+    pub const fn scratch(self) -> usize {
+        self.inputs + (self.deep + 1) * self.hidden
+    }
+
+    /// Whether there are nets of this shape: none is wider than [`WIDEST`], and matrices that come in pairs do. For shapes
+    /// from files, which are not deeper than 64 either.
+    #[must_use]
+    pub const fn is_possible(self) -> bool {
+        self.inputs <= WIDEST
+            && self.hidden <= WIDEST
+            && self.deep <= hidden::DEEPEST
+            && !(self.body.pairs() && self.deep % 2 != 0)
+    }
 }
 
 /// The widest layer of a net, in quads: 512 units, beyond which an int32 accumulator of int8 by int16 products could
 /// overflow.
 pub const WIDEST: usize = 128;
-
-/// What a net needs to compute: its input activations, and two buffers that take turns.
-pub(crate) struct Scratch<'a, Q> {
-    /// The input, in quads.
-    pub(crate) input: &'a mut [Q],
-    /// The activations of one hidden layer.
-    pub(crate) from: &'a mut [Q],
-    /// Those of the next.
-    pub(crate) to: &'a mut [Q],
-}
 
 /// Stops the build when a net's width is not the number of quads that `values` need.
 pub(crate) const fn check_quads(what: &str, quads: usize, values: usize) {

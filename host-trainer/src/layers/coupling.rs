@@ -1,17 +1,31 @@
-//! Couplings; training: affine, "Density estimation using Real NVP" (Dinh, Sohl-Dickstein, Bengio 2017), equations 7 and 8.
+//! Affine coupling, "Density estimation using Real NVP" (Dinh, Sohl-Dickstein, Bengio 2017), equations 7 and 8.
 
 use flowlet::Real;
 use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::coupling::{self, CouplingView};
+use flowlet::scale::Softsign;
 use flowlet::schema::Record;
+use flowlet::univariate::{Affine, Univariate};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Computed, Kind, Layer, Map, MapView, Mathematics, Rows, Trainable, Trained, View};
+use super::view::scalar;
+use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
-use crate::model::architecture::{Elementary, Net, NetView, NumberFormat, forever};
+use crate::model::architecture::{Clip, Elementary, Net, NetView, NumberFormat, forever};
 use crate::quantize::quantize_coupling;
 use crate::train::{self, Batch, MlpShape, Tape};
+
+/// A map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Map {
+    /// Affine.
+    Affine {
+        /// Clip.
+        scale: Clip,
+    },
+}
 
 /// `Coupling<A, B, N, U, E>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +35,7 @@ pub struct Coupling {
     pub kept: usize,
     /// B.
     pub transformed: usize,
-    /// The map of each transformed feature.
+    /// The map.
     pub map: Map,
     /// The conditioner.
     pub net: Net,
@@ -31,45 +45,42 @@ pub struct Coupling {
 
 impl Kind for Coupling {
     fn record(&self) -> &'static Record {
-        let (map, net) = (self.map.record(), self.net.record());
+        let net = self.net.record();
+        let map = &<Affine<Softsign> as Univariate>::RECORD;
         let parameters = coupling::parameters(self.kept, self.transformed, map, net, self.elementary.name());
         let fields = forever(coupling::fields(map, net));
-        forever(coupling::record(self.kept, self.map.outputs(), map, net, forever(parameters), fields))
+        forever(coupling::record(self.kept, 2, map, net, forever(parameters), fields))
     }
 
     fn rust_type(&self) -> String {
         let (kept, transformed, net) = (self.kept, self.transformed, self.net.rust_type());
-        let suffix = self.elementary.suffix();
-        match &self.map {
-            map if *map == Map::AFFINE => format!("AffineCoupling<{kept}, {transformed}, {net}{suffix}>"),
-            map => format!("Coupling<{kept}, {transformed}, {net}, {}{suffix}>", map.rust_type()),
-        }
+        format!("AffineCoupling<{kept}, {transformed}, {net}{}>", self.elementary.suffix())
     }
 
     fn fits(&self, features: usize, context: usize) -> bool {
         self.kept.checked_add(self.transformed) == Some(features)
-            && self.map.is_possible()
-            && self.net.fits(self.kept + context, self.map.stride() * self.transformed)
+            && self.net.fits(self.kept + context, 2 * self.transformed)
     }
 
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
-        let (map, conditioner) = (self.map.view(bytes)?, self.net.view(bytes)?);
-        let view = CouplingView { kept: self.kept, outputs: self.map.outputs(), map, conditioner };
-        Some(Box::new(Computed(view, self.elementary)))
+        let inverse_bound = scalar(bytes)?;
+        let conditioner = self.net.view(bytes)?;
+        let map = Affine { scale: Softsign { inverse_bound } };
+        Some(Box::new(Computed(CouplingView { kept: self.kept, outputs: 2, map, conditioner }, self.elementary)))
     }
 
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
-        Some((self.map.family(), Some(self.net.format())))
+        Some(("realnvp", Some(self.net.format())))
     }
 
     fn parameters(&self) -> usize {
         let shape = self.net.shape();
-        let (hidden, deep, outputs) = (4 * shape.hidden, shape.deep, self.map.outputs() * self.transformed);
+        let (hidden, deep, outputs) = (4 * shape.hidden, shape.deep, 2 * self.transformed);
         (self.kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
     }
 }
 
-impl Mathematics for CouplingView<MapView, NetView<'_>> {
+impl Mathematics for CouplingView<Affine, NetView<'_>> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
@@ -191,7 +202,7 @@ impl Trained for TrainedCoupling {
         Coupling {
             kept: self.a,
             transformed: self.b,
-            map: Map::AFFINE,
+            map: Map::Affine { scale: Clip::Softsign },
             net: self.net.description(format),
             elementary: Elementary::Libm,
         }

@@ -6,7 +6,6 @@
 
 mod coupling;
 mod cube;
-mod map;
 mod permute;
 mod reverse;
 mod sequence;
@@ -16,7 +15,6 @@ mod view;
 
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
-pub use map::{Map, MapView, Parameterization, Scale};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};

@@ -5,7 +5,7 @@
 //! that their errors cancel in the outputs (`rounding.rs`), and the outputs' errors are weighed by what they cost in
 //! log-density. Activations have 16 bits, so their ranges are twice what was seen, and far-off readings saturate.
 
-mod rounding;
+pub(crate) mod rounding;
 
 use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;

@@ -3,9 +3,9 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use flowlet::conditioner::{Shape, WIDEST};
+use flowlet::conditioner::{Activation, Body, Shape, WIDEST};
 
-use super::gemm::{Left, multiply_add};
+use super::gemm::{Left, multiply_add, sum_in_lanes, transpose};
 use super::model::{Dense, Mlp as Weights};
 use super::real::Real;
 use super::tape::Tape;
@@ -47,7 +47,14 @@ impl Mlp {
         let (inputs, outputs) = (self.widths[0], self.widths[layers]);
         assert!(self.widths[1..layers].iter().all(|width| *width == hidden), "hidden layers are of one width");
         assert!(hidden.is_multiple_of(4) && hidden <= 4 * WIDEST, "hidden widths are multiples of four");
-        Shape { inputs: inputs.div_ceil(4), hidden: hidden / 4, deep: layers - 2, outputs: outputs.div_ceil(4) }
+        Shape {
+            inputs: inputs.div_ceil(4),
+            hidden: hidden / 4,
+            deep: layers - 2,
+            outputs: outputs.div_ceil(4),
+            body: Body::Plain,
+            activation: Activation::Relu,
+        }
     }
 
     /// What the core calls it.
@@ -155,40 +162,5 @@ impl Mlp {
             tape.recycle(std::mem::replace(&mut gradient, input_gradient));
         }
         gradient
-    }
-}
-
-/// Sum in eight interleaved parts, which a vector unit adds at once.
-fn sum_in_lanes<T: Real>(values: &[T]) -> T {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut lanes = [T::zero(); 8];
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += *value;
-        }
-    }
-    lanes.iter().chain(rest).copied().sum()
-}
-
-/// Feature-major to row-major.
-fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
-    let width = features.len() / rows;
-    if width == 0 {
-        return;
-    }
-    // Four features at a time: each pass then writes what lies together.
-    for (group, features) in features.chunks(4 * rows).enumerate() {
-        let at = 4 * group;
-        if let [a, b, c, d] = &features.chunks_exact(rows).collect::<Vec<_>>()[..] {
-            for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(*a).zip(*b).zip(*c).zip(*d) {
-                row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
-            }
-        } else {
-            for (offset, feature) in features.chunks_exact(rows).enumerate() {
-                for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
-                    row[at + offset] = *value;
-                }
-            }
-        }
     }
 }

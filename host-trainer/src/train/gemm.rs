@@ -61,11 +61,28 @@ impl<'a, T: Real> Left<'a, T> {
 /// # Panics
 /// If an operand is shorter than its shape says.
 pub fn multiply_add<T: Real>([m, k, n]: [usize; 3], left: Left<'_, T>, right: &[T], result: &mut [T]) {
-    assert!(right.len() >= k * n && result.len() >= m * n, "operands are shorter than their shapes");
+    multiply_add_columns([m, k, n], n, left, right, result);
+}
+
+/// [`multiply_add`] of the first `n` columns only of a right matrix and a result with rows of `stride` numbers.
+///
+/// # Panics
+/// If an operand is shorter than its shape says.
+pub fn multiply_add_columns<T: Real>(
+    [m, k, n]: [usize; 3],
+    stride: usize,
+    left: Left<'_, T>,
+    right: &[T],
+    result: &mut [T],
+) {
+    assert!(
+        n <= stride && right.len() >= k * stride && result.len() >= m * stride,
+        "operands are shorter than their shapes"
+    );
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let product = Product { m, k, n, left, right, result };
+    let product = Product { m, k, n, stride, left, right, result };
     match Arch::new() {
         #[cfg(target_arch = "x86_64")]
         Arch::V3(simd) => simd.vectorize(Fused(product)),
@@ -77,6 +94,7 @@ struct Product<'a, T> {
     m: usize,
     k: usize,
     n: usize,
+    stride: usize,
     left: Left<'a, T>,
     right: &'a [T],
     result: &'a mut [T],
@@ -98,20 +116,20 @@ impl<T: Real> pulp::NullaryFnOnce for Fused<'_, T> {
 impl<T: Real> Product<'_, T> {
     #[inline(always)]
     fn run<const FUSED: bool>(self) {
-        let Self { m, k, n, left, right, result } = self;
+        let Self { m, k, n, stride, left, right, result } = self;
         let whole = n - n % NR;
         let mut panel = [[T::zero(); MR]; KC];
         for start in (0..k).step_by(KC) {
             let depth = KC.min(k - start);
-            let right = &right[start * n..(start + depth) * n];
+            let right = &right[start * stride..(start + depth) * stride];
             let panel = &mut panel[..depth];
             for top in (0..m).step_by(MR) {
                 let height = MR.min(m - top);
                 left.pack(panel, top, height, start);
-                let result = &mut result[top * n..(top + height) * n];
+                let result = &mut result[top * stride..(top + height) * stride];
                 for column in (0..whole).step_by(NR) {
-                    let tile = tile::<T, FUSED>(panel, right[column..].chunks(n));
-                    for (row, sums) in result.chunks_exact_mut(n).zip(&tile) {
+                    let tile = tile::<T, FUSED>(panel, right[column..].chunks(stride));
+                    for (row, sums) in result.chunks_exact_mut(stride).zip(&tile) {
                         add(&mut row[column..column + NR], sums);
                     }
                 }
@@ -119,15 +137,16 @@ impl<T: Real> Product<'_, T> {
             if whole < n {
                 // What is left of each row of the right matrix, filled up to a whole tile.
                 let mut edge = [[T::zero(); NR]; KC];
-                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(n)) {
-                    edge[..n - whole].copy_from_slice(&row[whole..]);
+                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(stride)) {
+                    edge[..n - whole].copy_from_slice(&row[whole..n]);
                 }
                 for top in (0..m).step_by(MR) {
                     let height = MR.min(m - top);
                     left.pack(panel, top, height, start);
                     let tile = tile::<T, FUSED>(panel, edge.iter().map(|row| &row[..]));
-                    for (row, sums) in result[top * n..(top + height) * n].chunks_exact_mut(n).zip(&tile) {
-                        add(&mut row[whole..], sums);
+                    for (row, sums) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(&tile)
+                    {
+                        add(&mut row[whole..n], sums);
                     }
                 }
             }
@@ -154,6 +173,41 @@ fn tile<'a, T: Real, const FUSED: bool>(panel: &[[T; MR]], right: impl Iterator<
 fn add<T: Real>(result: &mut [T], sums: &[T]) {
     for (result, sum) in result.iter_mut().zip(sums) {
         *result += *sum;
+    }
+}
+
+/// Sum in eight interleaved parts, which a vector unit adds at once.
+pub fn sum_in_lanes<T: Real>(values: &[T]) -> T {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut lanes = [T::zero(); 8];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += *value;
+        }
+    }
+    lanes.iter().chain(rest).copied().sum()
+}
+
+/// Feature-major to row-major.
+pub fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
+    let width = features.len() / rows;
+    if width == 0 {
+        return;
+    }
+    // Four features at a time: each pass then writes what lies together.
+    for (group, features) in features.chunks(4 * rows).enumerate() {
+        let at = 4 * group;
+        if let [a, b, c, d] = &features.chunks_exact(rows).collect::<Vec<_>>()[..] {
+            for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(*a).zip(*b).zip(*c).zip(*d) {
+                row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
+            }
+        } else {
+            for (offset, feature) in features.chunks_exact(rows).enumerate() {
+                for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
+                    row[at + offset] = *value;
+                }
+            }
+        }
     }
 }
 
@@ -184,6 +238,25 @@ mod tests {
                             assert!((row_major[i * n + j] - 1.0 - sum).abs() < 1e-12, "{m}x{k}x{n} at {i}, {j}");
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Columns beyond the first ones are neither read nor written.
+    #[test]
+    fn takes_the_first_columns_of_wider_matrices() {
+        let (m, k, stride) = (5, 3, 40);
+        for n in [1, 16, 20, 33, 40] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * stride, 2));
+            let mut result = vec![1.0; m * stride];
+            let spoilt: Vec<f64> =
+                b.iter().enumerate().map(|(at, b)| if at % stride < n { *b } else { f64::NAN }).collect();
+            multiply_add_columns([m, k, n], stride, Left::row_major(&a, k), &spoilt, &mut result);
+            for i in 0..m {
+                for j in 0..stride {
+                    let sum: f64 = if j < n { (0..k).map(|t| a[i * k + t] * b[t * stride + j]).sum() } else { 0.0 };
+                    assert!((result[i * stride + j] - 1.0 - sum).abs() < 1e-12, "{n}: at {i}, {j}");
                 }
             }
         }

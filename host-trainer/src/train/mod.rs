@@ -17,10 +17,14 @@ mod check;
 mod conditioner;
 mod descent;
 mod error;
+<<<<<<< HEAD
+mod exp;
+=======
 mod families;
+>>>>>>> main
 mod fit;
 mod flow;
-mod gemm;
+pub(crate) mod gemm;
 mod model;
 mod objective;
 mod optimizer;
@@ -37,7 +41,11 @@ mod tests;
 pub use batch::Batch;
 pub use conditioner::Mlp as MlpShape;
 pub use error::FitError;
+<<<<<<< HEAD
+pub use exp::Fast;
+=======
 pub use families::{Architecture, Family};
+>>>>>>> main
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
 pub use model::{Dense, Mlp};

@@ -1,0 +1,320 @@
+//! Quantization of nets: weights to int8 with a unit for each row, activations to int16.
+//!
+//! Each matrix is rounded on the activations that the quantized ones before it give, towards what the exact net
+//! computes: its weights are first corrected for those activations by least squares, then rounded so that their errors
+//! cancel in its sums (`quantize/rounding.rs`), the last matrix's weighed by what they cost. A row of a masked matrix
+//! is rounded on what it sees.
+//!
+//! Activations have 16 bits. Behind a ReLU their range is twice what was seen. The device's tables of tanh, ELU and
+//! sigmoid have fixed ranges; far-off sums saturate.
+
+use flowlet::conditioner::int8::Requantization;
+use nalgebra::DMatrix;
+
+use super::train::{Apply, sigmoid};
+use super::{Activation, Band, Body, Matrix, Net};
+use crate::quantize::rounding::{Spread, corrected};
+use crate::train::Tape;
+
+/// The largest quantized weight; -128 is not used, so that rows are symmetric.
+const WEIGHT_LIMIT: f64 = 127.0;
+
+/// The largest quantized activation.
+const ACTIVATION_LIMIT: f64 = 32767.0;
+
+/// How far ranges reach beyond what was seen.
+const HEADROOM: f64 = 2.0;
+
+/// The largest factor of a requantization.
+const LARGEST_FACTOR: f64 = 32767.0 / 65536.0;
+
+/// The unit of the sums that the table of the sigmoid takes, ±8.
+const GATE_UNIT: f64 = 1.0 / 4096.0;
+
+/// The unit of what the tables of tanh and the sigmoid give.
+const TABLE_UNIT: f64 = 1.0 / 32768.0;
+
+/// A quantized net.
+#[derive(Clone, Debug)]
+pub(super) struct Quantized {
+    /// The value of one unit of the input activations.
+    pub(super) input_unit: f64,
+    /// First, inner, last.
+    pub(super) matrices: Vec<Rounded>,
+}
+
+/// A quantized matrix.
+#[derive(Clone, Debug)]
+pub(super) struct Rounded {
+    /// `weights[output * inputs + input]`.
+    pub(super) weights: Vec<i8>,
+    /// In units of the sums.
+    pub(super) biases: Vec<i32>,
+    /// The value of one unit of each row's sum.
+    pub(super) units: Vec<f64>,
+    /// From sums to activations; none in a last matrix.
+    pub(super) factors: Vec<Requantization>,
+}
+
+/// Activations on their grid: a row for each reading, a column for each unit of the net.
+#[derive(Clone, Debug)]
+struct Given {
+    values: DMatrix<f64>,
+    /// The value of one unit.
+    unit: f64,
+}
+
+impl Given {
+    fn new(values: &DMatrix<f64>, unit: f64) -> Self {
+        Self { values: values.map(|value| grid(value, unit)), unit }
+    }
+}
+
+fn grid(value: f64, unit: f64) -> f64 {
+    (value / unit).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) * unit
+}
+
+/// The value of one unit of activations like these. Those that are all zero still get a positive one.
+fn fitting_unit<'a>(values: impl IntoIterator<Item = &'a DMatrix<f64>>) -> f64 {
+    let largest = values.into_iter().flatten().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    (largest * HEADROOM).max(1e-3) / ACTIVATION_LIMIT
+}
+
+/// The unit of the sums that an activation's table takes: ±8 for tanh, ±16 for ELU. ReLU has no table, and any unit.
+fn table_unit(activation: Activation) -> Option<f64> {
+    match activation {
+        Activation::Relu => None,
+        Activation::Elu => Some(1.0 / 2048.0),
+        Activation::Tanh => Some(1.0 / 4096.0),
+    }
+}
+
+/// Activations of activations, as the device has them.
+fn activate(activation: Activation, sums: Given) -> Given {
+    let Given { mut values, unit } = sums;
+    activation.apply(values.as_mut_slice());
+    match activation {
+        Activation::Relu => Given { values, unit },
+        Activation::Elu => Given::new(&values, unit),
+        Activation::Tanh => Given::new(&values, TABLE_UNIT),
+    }
+}
+
+impl Net {
+    /// The net with these parameters, quantized by readings; see [`Net::write_int8`].
+    pub(super) fn quantize(
+        &self,
+        parameters: &[f64],
+        inputs: &DMatrix<f64>,
+        cost: impl Fn(usize, &[f64]) -> f64,
+    ) -> Quantized {
+        assert!(inputs.ncols() == self.inputs() && inputs.nrows() > 0, "readings of {} inputs", self.inputs());
+        let activation = self.hidden.activation;
+        let mut work = Work { net: self, parameters, matrices: Vec::new() };
+        let exact = self.exact(parameters, inputs);
+        let input_unit = fitting_unit([inputs]);
+        let input = Given::new(inputs, input_unit);
+        let read = match self.hidden.body {
+            Body::Plain => {
+                (0..=self.hidden.deep).fold(input, |given, index| work.activated(index, &given, &exact[index]))
+            }
+            Body::Residual => {
+                let streams = exact.iter().take(self.hidden.deep + 1).step_by(2);
+                let unit = table_unit(activation).unwrap_or_else(|| fitting_unit(streams));
+                let mut stream = work.linear(0, &input, &exact[0], unit);
+                for index in (1..=self.hidden.deep).step_by(2) {
+                    let active = activate(activation, stream.clone());
+                    let inner = work.activated(index, &active, &exact[index]);
+                    // What takes the stream, as it is here, to where the exact one is behind the block.
+                    let change = work.linear(index + 1, &inner, &(&exact[index + 1] - &stream.values), unit);
+                    stream = Given::new(&(stream.values + change.values), unit);
+                }
+                stream
+            }
+            Body::Gated => {
+                let mut units = work.activated(0, &input, &exact[0]);
+                for index in (1..=self.hidden.deep).step_by(2) {
+                    let open = work.activated(index, &units, &exact[index]);
+                    let gate = work.linear(index + 1, &units, &exact[index + 1], GATE_UNIT);
+                    let gate = gate.values.map(|sum| grid(sigmoid(sum), TABLE_UNIT));
+                    units = Given::new(&open.values.component_mul(&gate), open.unit);
+                }
+                units
+            }
+        };
+        work.last(&read, &exact[self.hidden.deep + 1], cost);
+        Quantized { input_unit, matrices: work.matrices }
+    }
+
+    /// What the exact net computes: the sums of each matrix; of the second ones of residual blocks the stream behind them.
+    fn exact(&self, parameters: &[f64], inputs: &DMatrix<f64>) -> Vec<DMatrix<f64>> {
+        let rows = inputs.nrows();
+        let (activation, deep) = (self.hidden.activation, self.hidden.deep);
+        let mut tape = Tape::default();
+        let mut sums = |index: usize, input: &DMatrix<f64>| {
+            let sums = self.affine(index, parameters, input.as_slice(), rows, &mut tape);
+            DMatrix::from_vec(rows, self.matrix(index).outputs, sums)
+        };
+        let active = |mut values: DMatrix<f64>| {
+            activation.apply(values.as_mut_slice());
+            values
+        };
+        let mut exact = vec![sums(0, inputs)];
+        let mut read = match self.hidden.body {
+            Body::Residual => exact[0].clone(),
+            Body::Plain | Body::Gated => active(exact[0].clone()),
+        };
+        match self.hidden.body {
+            Body::Plain => {
+                for index in 1..=deep {
+                    exact.push(sums(index, &read));
+                    read = active(exact[index].clone());
+                }
+            }
+            Body::Residual => {
+                for index in (1..=deep).step_by(2) {
+                    exact.push(sums(index, &active(read.clone())));
+                    read += sums(index + 1, &active(exact[index].clone()));
+                    exact.push(read.clone());
+                }
+            }
+            Body::Gated => {
+                for index in (1..=deep).step_by(2) {
+                    exact.push(sums(index, &read));
+                    exact.push(sums(index + 1, &read));
+                    read = active(exact[index].clone()).component_mul(&exact[index + 1].map(sigmoid));
+                }
+            }
+        }
+        exact.push(sums(deep + 1, &read));
+        exact
+    }
+}
+
+/// A net that is being quantized, a matrix after the other.
+struct Work<'a> {
+    net: &'a Net,
+    parameters: &'a [f64],
+    matrices: Vec<Rounded>,
+}
+
+impl Work<'_> {
+    /// Quantizes a matrix towards `targets`; returns its sums' activations.
+    fn activated(&mut self, index: usize, given: &Given, targets: &DMatrix<f64>) -> Given {
+        let activation = self.net.hidden.activation;
+        if let Some(unit) = table_unit(activation) {
+            return activate(activation, self.linear(index, given, targets, unit));
+        }
+        let mut rounded = self.round(index, given, f64::INFINITY, targets, |_| None);
+        let mut sums = rounded.sums(given);
+        activation.apply(sums.as_mut_slice());
+        // A requantization scales down by two at the least. Where sums are that coarse, so are activations.
+        let coarsest = rounded.units.iter().copied().fold(0.0, f64::max);
+        let unit = fitting_unit([&sums]).max(coarsest / LARGEST_FACTOR);
+        rounded.requantize(unit);
+        self.matrices.push(rounded);
+        Given::new(&sums, unit)
+    }
+
+    /// Quantizes a matrix towards `targets`; returns its sums in this unit.
+    fn linear(&mut self, index: usize, given: &Given, targets: &DMatrix<f64>, unit: f64) -> Given {
+        let mut rounded = self.round(index, given, unit * LARGEST_FACTOR, targets, |_| None);
+        rounded.requantize(unit);
+        let sums = Given::new(&rounded.sums(given), unit);
+        self.matrices.push(rounded);
+        sums
+    }
+
+    /// Quantizes the last matrix towards `targets`, where errors have a cost.
+    fn last(&mut self, given: &Given, targets: &DMatrix<f64>, cost: impl Fn(usize, &[f64]) -> f64) {
+        let rows: Vec<Vec<f64>> = targets.row_iter().map(|row| row.iter().copied().collect()).collect();
+        let costs = |output: usize| {
+            let costs: Vec<f64> = rows.iter().map(|row| cost(output, row)).collect();
+            // Those that are all the same weigh nothing.
+            costs.iter().any(|cost| *cost != costs[0]).then_some(costs)
+        };
+        let rounded = self.round(self.net.hidden.deep + 1, given, f64::INFINITY, targets, costs);
+        self.matrices.push(rounded);
+    }
+
+    /// The weights and biases of a matrix, rounded. No unit of a sum is above `coarsest`.
+    fn round(
+        &self,
+        index: usize,
+        given: &Given,
+        coarsest: f64,
+        targets: &DMatrix<f64>,
+        costs: impl Fn(usize) -> Option<Vec<f64>>,
+    ) -> Rounded {
+        let matrix = self.net.matrix(index);
+        // The core's bound of a bias: what the products of a full row of quads leave of an int32.
+        let bias_limit = f64::from(i32::MAX) - matrix.inputs.next_multiple_of(4) as f64 * 128.0 * ACTIVATION_LIMIT;
+        let mut rounded = Rounded {
+            weights: vec![0; matrix.inputs * matrix.outputs],
+            biases: Vec::new(),
+            units: Vec::new(),
+            factors: Vec::new(),
+        };
+        for band in self.net.bands(matrix) {
+            let inputs = given.values.columns(0, band.inputs).into_owned().insert_column(band.inputs, 1.0);
+            let targets = targets.columns(band.outputs.start, band.outputs.len()).into_owned();
+            let weights = corrected(&self.weights(matrix, &band), &inputs, &targets);
+            let even = Spread::new(&inputs, None);
+            // Outputs of one feature often have the same costs.
+            let mut weighted: Option<(Vec<f64>, Spread)> = None;
+            for (output, row) in band.outputs.clone().zip(weights.row_iter()) {
+                let mut row: Vec<f64> = row.iter().copied().collect();
+                let largest = row[..band.inputs].iter().fold(0.0, |largest: f64, weight| largest.max(weight.abs()));
+                let smallest_for_bias = 2.0 * row[band.inputs].abs() / (bias_limit * given.unit);
+                let step = (largest / WEIGHT_LIMIT).max(smallest_for_bias).max(1e-9).min(coarsest / given.unit);
+                let unit = step * given.unit;
+                let spread = match costs(output) {
+                    None => &even,
+                    Some(costs) => {
+                        let known = weighted.take().filter(|(known, _)| *known == costs);
+                        &weighted
+                            .insert(known.unwrap_or_else(|| {
+                                let spread = Spread::new(&inputs, Some(&costs));
+                                (costs, spread)
+                            }))
+                            .1
+                    }
+                };
+                let steps = spread.round(&mut row, step, WEIGHT_LIMIT);
+                rounded.weights[output * matrix.inputs..][..band.inputs].copy_from_slice(&steps);
+                rounded.biases.push((row[band.inputs] / unit).round().clamp(-bias_limit, bias_limit) as i32);
+                rounded.units.push(unit);
+            }
+        }
+        rounded
+    }
+
+    /// What the rows of a band are multiplied with, a row for each output, the bias as last column.
+    fn weights(&self, matrix: Matrix, band: &Band) -> DMatrix<f64> {
+        let (weights, biases) = (&self.parameters[matrix.weights()], &self.parameters[matrix.biases()]);
+        DMatrix::from_fn(band.outputs.len(), band.inputs + 1, |row, column| {
+            let output = band.outputs.start + row;
+            if column < band.inputs { weights[output * matrix.inputs + column] } else { biases[output] }
+        })
+    }
+}
+
+impl Rounded {
+    fn requantize(&mut self, unit: f64) {
+        let factor = |own: &f64| Requantization::nearest(own / unit).expect("a positive factor below a half");
+        self.factors = self.units.iter().map(factor).collect();
+    }
+
+    /// Exact sums of quantized numbers.
+    fn sums(&self, given: &Given) -> DMatrix<f64> {
+        let inputs = given.values.ncols();
+        let weights = DMatrix::from_fn(inputs, self.units.len(), |input, output| {
+            f64::from(self.weights[output * inputs + input]) * self.units[output] / given.unit
+        });
+        let mut sums = &given.values * weights;
+        for (output, mut sums) in sums.column_iter_mut().enumerate() {
+            sums.add_scalar_mut(f64::from(self.biases[output]) * self.units[output]);
+        }
+        sums
+    }
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::{Order, Roles};
+use crate::net::{Activation, Body};
+use crate::train::Family;
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
@@ -79,15 +81,27 @@ pub struct FitArgs {
     /// No progress and no report
     #[arg(long, short)]
     pub quiet: bool,
-    /// Coupling layers [default: by the number of features]
+    /// The family of flows
+    #[arg(long, value_enum, default_value_t = Family::Realnvp, help_heading = "Architecture")]
+    pub family: Family,
+    /// Layers that transform [default: by the family]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64), help_heading = "Architecture")]
     pub layers: Option<u16>,
     /// Width of the conditioners' hidden layers, a multiple of 4 [default: by the number of features]
     #[arg(long, value_name = "N", value_parser = width, help_heading = "Architecture")]
     pub hidden: Option<u16>,
-    /// Hidden layers of each conditioner [default: by the number of features]
+    /// Hidden layers of each net; blocks of residual and gated ones [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8), help_heading = "Architecture")]
     pub hidden_layers: Option<u16>,
+    /// How the hidden layers of the nets are connected
+    #[arg(long, value_enum, default_value_t = NetBody::Plain, help_heading = "Architecture")]
+    pub net: NetBody,
+    /// The activation of the nets' hidden units
+    #[arg(long, value_enum, default_value_t = NetActivation::Relu, help_heading = "Architecture")]
+    pub activation: NetActivation,
+    /// Bins of splines, or sigmoids of a neural autoregressive flow [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32), help_heading = "Architecture")]
+    pub bins: Option<u16>,
     /// Most passes over the training rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Architecture")]
     pub epochs: Option<u32>,
@@ -119,6 +133,48 @@ impl From<Split> for Order {
         match split {
             Split::Shuffled => Self::Shuffled,
             Split::Ordered => Self::Ordered,
+        }
+    }
+}
+
+/// How the hidden layers of nets are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetBody {
+    /// One after the other
+    Plain,
+    /// Blocks of two layers add to their input
+    Residual,
+    /// Blocks of two layers, of which one gates the other
+    Gated,
+}
+
+impl From<NetBody> for Body {
+    fn from(body: NetBody) -> Self {
+        match body {
+            NetBody::Plain => Self::Plain,
+            NetBody::Residual => Self::Residual,
+            NetBody::Gated => Self::Gated,
+        }
+    }
+}
+
+/// The activation of hidden units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetActivation {
+    /// max(0, x): the cheapest
+    Relu,
+    /// x above zero, e^x - 1 below
+    Elu,
+    /// tanh x
+    Tanh,
+}
+
+impl From<NetActivation> for Activation {
+    fn from(activation: NetActivation) -> Self {
+        match activation {
+            NetActivation::Relu => Self::Relu,
+            NetActivation::Elu => Self::Elu,
+            NetActivation::Tanh => Self::Tanh,
         }
     }
 }

@@ -16,7 +16,6 @@ pub mod layers;
 pub mod metrics;
 pub mod model;
 pub mod net;
-pub mod quantize;
 pub mod report;
 pub mod scoring;
 pub mod train;

@@ -4,12 +4,14 @@
 //! inputs. A dense net takes all of a matrix's rows at once, all of whose inputs are known. A masked net takes the rows
 //! of one degree through all of its matrices, then those of the next degree.
 
-use super::masks::Masks;
-use super::{Activation, Body, Shape, WIDEST};
+use super::{Activation, Body, MaskedShape, Shape, WIDEST};
 use crate::real::Real;
 
 /// Four values.
 pub(crate) type Four<V> = [V; 4];
+
+/// Four rows of a matrix: their sums and scales.
+pub(crate) type Rows<T, M> = (Four<<M as Matrix<T>>::Sum>, Four<<M as Matrix<T>>::Scale>);
 
 /// The rows of a matrix that are still to be taken; with the number format.
 pub(crate) trait Matrix<T>: Copy {
@@ -24,7 +26,7 @@ pub(crate) trait Matrix<T>: Copy {
     fn skip(&mut self, quads: usize, blocks: usize);
 
     /// Takes the next four rows: their biases and scales.
-    fn take(&mut self) -> Option<(Four<Self::Sum>, Four<Self::Scale>)>;
+    fn take(&mut self) -> Option<Rows<T, Self>>;
 
     /// Takes as many blocks of weights as there is input, and adds the products.
     fn add(&mut self, sums: &mut Four<Self::Sum>, input: &[Four<Self::Unit>]);
@@ -140,7 +142,8 @@ fn advance<'s, T, M: Hidden<T>>(
     mut inner: impl Iterator<Item = M>,
     input: Option<&[Four<M::Unit>]>,
     (from, to): (usize, usize),
-    (units, deep): (&'s mut [Four<M::Unit>], &'s mut [Four<M::Unit>]),
+    units: &'s mut [Four<M::Unit>],
+    deep: &'s mut [Four<M::Unit>],
 ) -> &'s [Four<M::Unit>] {
     let width = units.len();
     let mut buffers = deep;
@@ -210,7 +213,7 @@ pub(crate) fn evaluate<T, M: Hidden<T>, L: Outputs<T, Unit = M::Unit>>(
 ) {
     let Scratch { input, first: units, deep } = scratch;
     let style = (shape.body, shape.activation);
-    let read = advance(style, &mut first, inner, Some(input), (0, shape.hidden), (units, deep));
+    let read = advance(style, &mut first, inner, Some(input), (0, shape.hidden), units, deep);
     while let Some((mut sums, scales)) = last.take() {
         last.add(&mut sums, read);
         output(L::outputs(sums, scales));
@@ -222,7 +225,7 @@ pub(crate) fn evaluate<T, M: Hidden<T>, L: Outputs<T, Unit = M::Unit>>(
 /// The input is filled as features become known, so no weight, whatever it is, reads one that is not.
 #[inline(always)]
 pub(crate) fn walk<T: Real, M: Hidden<T>, I: Iterator<Item = M>, L: Outputs<T, Unit = M::Unit>>(
-    shape: super::MaskedShape,
+    shape: MaskedShape,
     (mut first, inner, mut last): (M, impl Fn() -> I, L),
     scratch: Scratch<'_, M::Unit>,
     parameters: &mut [T],
@@ -232,7 +235,7 @@ pub(crate) fn walk<T: Real, M: Hidden<T>, I: Iterator<Item = M>, L: Outputs<T, U
 ) {
     let Scratch { input, first: units, deep } = scratch;
     let style = (shape.body, shape.activation);
-    let masks: Masks = shape.masks();
+    let masks = shape.masks();
     for (place, value) in input.as_flattened_mut().iter_mut().take(shape.context).zip(context) {
         *place = unit(*value);
     }
@@ -248,7 +251,7 @@ pub(crate) fn walk<T: Real, M: Hidden<T>, I: Iterator<Item = M>, L: Outputs<T, U
             matrix
         });
         let known = input.get(..(shape.context + feature).div_ceil(4));
-        let read = advance(style, &mut first, inner, known, (from, to), (&mut *units, &mut *deep));
+        let read = advance(style, &mut first, inner, known, (from, to), units, deep);
         blocks += to.saturating_sub(from) * to;
         from = to;
         for chunk in parameters.chunks_mut(4) {

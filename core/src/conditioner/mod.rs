@@ -94,7 +94,7 @@ impl Shape {
         self.inputs <= WIDEST
             && self.hidden <= WIDEST
             && self.deep <= hidden::DEEPEST
-            && !(self.body.pairs() && self.deep % 2 != 0)
+            && !(self.body.pairs() && !self.deep.is_multiple_of(2))
     }
 }
 
@@ -145,3 +145,6 @@ pub(crate) fn fill<V, Q: Copy>(
         *place = values.next().map_or(zero, &map);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
 use crate::fitting::{self, Fitted};
 use crate::model::{Model, rust_source};
 use crate::report::{FitReport, Parts, to_json};
-use crate::train::Options;
+use crate::train::{Architecture, Options};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
@@ -81,7 +81,10 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
 
 fn options(args: &FitArgs, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
+    options.architecture = Architecture::of(args.family, features);
     let shape = &mut options.architecture;
+    (shape.body, shape.activation) = (args.net.into(), args.activation.into());
+    shape.bins = args.bins.map_or(shape.bins, usize::from);
     shape.layers = args.layers.map_or(shape.layers, usize::from);
     shape.hidden = args.hidden.map_or(shape.hidden, usize::from);
     shape.hidden_layers = args.hidden_layers.map_or(shape.hidden_layers, usize::from);

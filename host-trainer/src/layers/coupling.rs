@@ -1,31 +1,21 @@
-//! Affine coupling, "Density estimation using Real NVP" (Dinh, Sohl-Dickstein, Bengio 2017), equations 7 and 8.
+//! Coupling: the first features pass and condition the others ("NICE", Dinh, Krueger, Bengio 2014; "Density estimation
+//! using Real NVP", Dinh, Sohl-Dickstein, Bengio 2017).
 
 use flowlet::Real;
 use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::coupling::{self, CouplingView};
-use flowlet::scale::Softsign;
 use flowlet::schema::Record;
-use flowlet::univariate::{Affine, Univariate};
+use nalgebra::DMatrix;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::view::scalar;
+use super::conditioned::Conditioned;
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
-use crate::model::architecture::{Clip, Elementary, Net, NetView, NumberFormat, forever};
-use crate::quantize::quantize_coupling;
-use crate::train::{self, Batch, MlpShape, Tape};
-
-/// A map.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Map {
-    /// Affine.
-    Affine {
-        /// Clip.
-        scale: Clip,
-    },
-}
+use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::{Hidden, Net, NetType, NetView};
+use crate::train::{self, Batch, Tape};
+use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
 
 /// `Coupling<A, B, N, U, E>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,52 +25,60 @@ pub struct Coupling {
     pub kept: usize,
     /// B.
     pub transformed: usize,
-    /// The map.
+    /// What the net's outputs do to a feature.
     pub map: Map,
     /// The conditioner.
-    pub net: Net,
+    pub net: NetType,
     /// Elementary functions.
     pub elementary: Elementary,
 }
 
 impl Kind for Coupling {
     fn record(&self) -> &'static Record {
-        let net = self.net.record();
-        let map = &<Affine<Softsign> as Univariate>::RECORD;
+        let (map, net) = (self.map.record(), self.net.record());
         let parameters = coupling::parameters(self.kept, self.transformed, map, net, self.elementary.name());
         let fields = forever(coupling::fields(map, net));
-        forever(coupling::record(self.kept, 2, map, net, forever(parameters), fields))
+        forever(coupling::record(self.kept, self.map.outputs(), map, net, forever(parameters), fields))
     }
 
     fn rust_type(&self) -> String {
-        let (kept, transformed, net) = (self.kept, self.transformed, self.net.rust_type());
-        format!("AffineCoupling<{kept}, {transformed}, {net}{}>", self.elementary.suffix())
+        let (kept, transformed, net, suffix) =
+            (self.kept, self.transformed, self.net.rust_type(), self.elementary.suffix());
+        match self.map.rust_type().as_str() {
+            "Affine" => format!("AffineCoupling<{kept}, {transformed}, {net}{suffix}>"),
+            map => format!("Coupling<{kept}, {transformed}, {net}, {map}{suffix}>"),
+        }
     }
 
     fn fits(&self, features: usize, context: usize) -> bool {
         self.kept.checked_add(self.transformed) == Some(features)
-            && self.net.fits(self.kept + context, 2 * self.transformed)
+            && self.map.fits()
+            && self.net.fits(self.kept + context, self.transformed * self.map.stride())
     }
 
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
-        let inverse_bound = scalar(bytes)?;
+        let map = self.map.view(bytes)?;
         let conditioner = self.net.view(bytes)?;
-        let map = Affine { scale: Softsign { inverse_bound } };
-        Some(Box::new(Computed(CouplingView { kept: self.kept, outputs: 2, map, conditioner }, self.elementary)))
+        let view = CouplingView { kept: self.kept, outputs: self.map.outputs(), map, conditioner };
+        Some(Box::new(Computed(view, self.elementary)))
     }
 
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
-        Some(("realnvp", Some(self.net.format())))
+        let family = match self.map {
+            Map::Additive {} => "nice",
+            Map::Spline { .. } => "spline",
+            Map::Sigmoidal { .. } => "sigmoidal",
+            Map::Affine { .. } | Map::Turned { .. } => "realnvp",
+        };
+        Some((family, Some(self.net.format())))
     }
 
     fn parameters(&self) -> usize {
-        let shape = self.net.shape();
-        let (hidden, deep, outputs) = (4 * shape.hidden, shape.deep, 2 * self.transformed);
-        (self.kept + 1) * hidden + deep * (hidden + 1) * hidden + (hidden + 1) * outputs
+        self.net.parameters(self.kept, self.transformed * self.map.outputs())
     }
 }
 
-impl Mathematics for CouplingView<Affine, NetView<'_>> {
+impl Mathematics for CouplingView<MapView, NetView<'_>> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
@@ -96,68 +94,44 @@ impl Mathematics for CouplingView<Affine, NetView<'_>> {
     }
 }
 
-/// The first `a` features pass and condition the other `b`:
-///
-/// inverse: `y_b = (x_b - shift) * exp(-log_scale)`, log |det J| = -sum(log_scale).
-///
-/// The net's output rows are interleaved, row `2 i` is the shift of feature `a + i` and row `2 i + 1` its raw
-/// log-scale, which a soft clip bounds: `log_scale = raw / (1 + |raw| / bound)`.
+/// A coupling in a flow that is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedCoupling {
-    a: usize,
-    b: usize,
-    bound: f32,
-    net: MlpShape,
+    kept: usize,
+    transformed: usize,
+    conditioned: Conditioned,
 }
 
 impl TrainedCoupling {
-    /// Conditions `b` features on `a` and on `context` values through a net with the given hidden widths.
-    pub fn new(a: usize, b: usize, context: usize, hidden: &[usize], bound: f32) -> Self {
-        Self { a, b, bound, net: MlpShape::new(a + context, hidden, 2 * b) }
+    /// Transforms `transformed` features by `map`, conditioned on `kept` others and on `context` values through a net
+    /// with this hidden part.
+    pub fn new(kept: usize, transformed: usize, context: usize, map: impl Into<MapValues>, hidden: Hidden) -> Self {
+        let map = map.into();
+        let outputs = transformed * stride(TrainMap::<f32>::outputs(&map));
+        let net = Net::dense(kept, context, outputs, hidden);
+        Self { kept, transformed, conditioned: Conditioned { map, net } }
     }
 }
 
 impl<T: train::Real> Trainable<T> for TrainedCoupling {
     fn parameters(&self) -> usize {
-        self.net.parameters()
+        self.conditioned.net.parameters()
     }
 
     fn initialize(&self, parameters: &mut [T], rng: &mut ChaCha8Rng) {
-        self.net.initialize(parameters, rng);
+        self.conditioned.initialize(parameters, rng);
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
-        self.net.mark_weights(marks);
+        self.conditioned.net.mark_weights(marks);
     }
 
     fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], tape: &mut Tape<T>) {
         let rows = batch.rows();
-        let bound = T::of(f64::from(self.bound));
-        let (conditioning, transformed) = batch.values_mut().split_at_mut(self.a * rows);
+        let (conditioning, transformed) = batch.values_mut().split_at_mut(self.kept * rows);
         let mut input = tape.copy_of(conditioning);
         input.extend_from_slice(context);
-        let mut net_output = self.net.forward(parameters, input, rows, tape);
-        let mut scales = tape.buffer(self.b * rows);
-        for ((y, scale), pair) in transformed
-            .chunks_exact_mut(rows)
-            .zip(scales.chunks_exact_mut(rows))
-            .zip(net_output.chunks_exact_mut(2 * rows))
-        {
-            let (shift, raw) = pair.split_at_mut(rows);
-            for row in 0..rows {
-                // 1 / (1 + |raw| / bound): the clip's slope is its square, which is kept in the place of raw.
-                let damping = bound / (bound + raw[row].abs());
-                let log_scale = raw[row] * damping;
-                raw[row] = damping * damping;
-                scale[row] = (-log_scale).exp();
-                log_det[row] -= log_scale;
-                y[row] = (y[row] - shift[row]) * scale[row];
-            }
-        }
-        tape.push(net_output);
-        tape.push(scales);
-        let outputs = tape.copy_of(transformed);
-        tape.push(outputs);
+        self.conditioned.inverse(parameters, input, transformed, log_det, tape);
     }
 
     fn backward(
@@ -169,27 +143,8 @@ impl<T: train::Real> Trainable<T> for TrainedCoupling {
         parameter_gradient: &mut [T],
     ) {
         let rows = gradient.rows();
-        let outputs = tape.pop();
-        let scales = tape.pop();
-        let mut net_gradient = tape.pop();
-        let (conditioning, transformed) = gradient.values_mut().split_at_mut(self.a * rows);
-        for (((gradient, y), scale), pair) in transformed
-            .chunks_exact_mut(rows)
-            .zip(outputs.chunks_exact(rows))
-            .zip(scales.chunks_exact(rows))
-            .zip(net_gradient.chunks_exact_mut(2 * rows))
-        {
-            let (shift, raw) = pair.split_at_mut(rows);
-            for row in 0..rows {
-                let by_log_scale = -(gradient[row] * y[row] + log_det_gradient[row]);
-                gradient[row] *= scale[row];
-                shift[row] = -gradient[row];
-                raw[row] *= by_log_scale;
-            }
-        }
-        tape.recycle(outputs);
-        tape.recycle(scales);
-        let by_input = self.net.backward(parameters, tape, net_gradient, rows, parameter_gradient);
+        let (conditioning, transformed) = gradient.values_mut().split_at_mut(self.kept * rows);
+        let by_input = self.conditioned.backward(parameters, tape, transformed, log_det_gradient, parameter_gradient);
         for (gradient, by_input) in conditioning.iter_mut().zip(&by_input) {
             *gradient += *by_input;
         }
@@ -200,27 +155,21 @@ impl<T: train::Real> Trainable<T> for TrainedCoupling {
 impl Trained for TrainedCoupling {
     fn layer(&self, format: NumberFormat) -> Layer {
         Coupling {
-            kept: self.a,
-            transformed: self.b,
-            map: Map::Affine { scale: Clip::Softsign },
-            net: self.net.description(format),
+            kept: self.kept,
+            transformed: self.transformed,
+            map: self.conditioned.map.map(),
+            net: self.conditioned.net.net_type(format),
             elementary: Elementary::Libm,
         }
         .into()
     }
 
     fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image) {
-        image.f32(1.0 / self.bound);
-        let net = self.net.with(parameters);
-        match rows {
-            None => image.float_net(self.net.shape(), &net),
-            Some(rows) => {
-                let kept = rows.values.columns(0, self.a);
-                let inputs = nalgebra::DMatrix::from_fn(kept.nrows(), self.a + rows.context.ncols(), |row, column| {
-                    if column < self.a { kept[(row, column)] } else { rows.context[(row, column - self.a)] }
-                });
-                image.int8_net(self.net.shape(), &quantize_coupling(&net, self.bound, &inputs));
-            }
-        }
+        let inputs = rows.map(|Rows { values, context }| {
+            DMatrix::from_fn(values.nrows(), self.kept + context.ncols(), |row, column| {
+                if column < self.kept { values[(row, column)] } else { context[(row, column - self.kept)] }
+            })
+        });
+        self.conditioned.write(parameters, inputs.as_ref(), image);
     }
 }

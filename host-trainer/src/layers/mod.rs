@@ -4,8 +4,10 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod conditioned;
 mod coupling;
 mod cube;
+mod masked_autoregressive;
 mod permute;
 mod reverse;
 mod sequence;
@@ -15,6 +17,7 @@ mod view;
 
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
+pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
@@ -126,6 +129,8 @@ kinds! {
     Cube,
     /// Some features condition the others.
     Coupling,
+    /// Every feature is conditioned on those before it.
+    MaskedAutoregressive,
 }
 
 /// Compositions have schemas, not records.

@@ -4,12 +4,7 @@
 //! byte, so the fingerprint can be computed on either side. The layers' own parts are in [`crate::layers`].
 
 use flowlet::calibration;
-use flowlet::conditioner::float::FloatView;
-use flowlet::conditioner::int8::Int8View;
-use flowlet::conditioner::{self, Evaluate, Shape, WIDEST, float, int8};
 use flowlet::model_file::{self, MOST_FEATURES};
-use flowlet::schema::{Format, Record};
-use flowlet::{Libm, Real};
 use ron::Options;
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
@@ -35,26 +30,6 @@ pub struct Architecture {
     pub arithmetic: Arithmetic,
 }
 
-/// A conditioner; widths in quads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the fields are the parameters of the types named")]
-pub enum Net {
-    /// `Int8<INPUTS, HIDDEN, DEEP, OUTPUTS>`.
-    Int8 {
-        inputs: usize,
-        hidden: usize,
-        deep: usize,
-        outputs: usize,
-        activation: Activation,
-        body: Body,
-        packing: Packing,
-        requantization: Requantization,
-    },
-    /// `Float<INPUTS, HIDDEN, DEEP, OUTPUTS>`.
-    Float { inputs: usize, hidden: usize, deep: usize, outputs: usize, activation: Activation, body: Body },
-}
-
 macro_rules! words {
     ($($(#[$docs:meta])* $name:ident { $($(#[$variant_docs:meta])* $variant:ident),+ })+) => {$(
         $(#[$docs])*
@@ -69,22 +44,12 @@ words! {
         /// Multiplications and additions rounded separately, in the documented order.
         F32SeparateMultiplyAdd
     }
-    /// The clip of log-scales.
-    Clip {
-        /// a / (1 + |a| / bound).
-        Softsign
-    }
     /// A set of elementary functions.
     Elementary {
         /// `flowlet::Libm`.
         Libm,
         /// `flowlet::Micromath`.
         Micromath
-    }
-    /// The activation of hidden units.
-    Activation {
-        /// max(0, x).
-        Relu
     }
     /// How hidden layers are connected.
     Body {
@@ -156,130 +121,6 @@ impl NumberFormat {
         match self {
             Self::Float => "f32",
             Self::Int8 => "int8",
-        }
-    }
-}
-
-impl Net {
-    /// A quantized net of this shape.
-    #[must_use]
-    pub fn int8(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
-        Self::Int8 {
-            inputs,
-            hidden,
-            deep,
-            outputs,
-            activation: Activation::Relu,
-            body: Body::Plain,
-            packing: Packing::Block0213,
-            requantization: Requantization::Multiply16Shift,
-        }
-    }
-
-    /// An unquantized net of this shape.
-    #[must_use]
-    pub fn float(Shape { inputs, hidden, deep, outputs, .. }: Shape) -> Self {
-        Self::Float { inputs, hidden, deep, outputs, activation: Activation::Relu, body: Body::Plain }
-    }
-
-    /// Widths in quads.
-    #[must_use]
-    pub fn shape(&self) -> Shape {
-        match *self {
-            Self::Int8 { inputs, hidden, deep, outputs, .. } | Self::Float { inputs, hidden, deep, outputs, .. } => {
-                let (body, activation) = (conditioner::Body::Plain, conditioner::Activation::Relu);
-                Shape { inputs, hidden, deep, outputs, body, activation }
-            }
-        }
-    }
-
-    /// The core's record.
-    pub fn record(&self) -> &'static Record {
-        let shape = self.shape();
-        let dense = |fields: &'static [_]| forever(Record::stored("Dense", &[], fields));
-        match self {
-            Self::Int8 { .. } => {
-                let dense = |inputs, outputs, scale| dense(forever(int8::dense_fields(inputs, outputs, scale)));
-                let first = dense(shape.inputs, shape.hidden, Format::Requantization);
-                let inner = dense(shape.hidden, shape.hidden, Format::Requantization);
-                let last = dense(shape.hidden, shape.outputs, Format::F32);
-                let fields = forever(int8::fields(shape, first, inner, last));
-                forever(int8::record(shape, forever(int8::parameters(shape)), fields))
-            }
-            Self::Float { .. } => {
-                let dense = |inputs, outputs| dense(forever(float::dense_fields(inputs, outputs)));
-                let first = dense(shape.inputs, shape.hidden);
-                let inner = dense(shape.hidden, shape.hidden);
-                let last = dense(shape.hidden, shape.outputs);
-                let fields = forever(float::fields(shape, first, inner, last));
-                forever(float::record(shape, forever(float::parameters(shape)), fields))
-            }
-        }
-    }
-
-    /// How weights are stored.
-    #[must_use]
-    pub fn format(&self) -> NumberFormat {
-        match self {
-            Self::Int8 { .. } => NumberFormat::Int8,
-            Self::Float { .. } => NumberFormat::Float,
-        }
-    }
-
-    /// Whether it takes so many inputs to so many outputs, within the widths that the core allows.
-    #[must_use]
-    pub fn fits(&self, inputs: usize, outputs: usize) -> bool {
-        let shape = self.shape();
-        shape.inputs == inputs.div_ceil(4)
-            && shape.outputs == outputs.div_ceil(4)
-            && shape.hidden <= WIDEST
-            && shape.deep <= 64
-    }
-
-    /// The net on the values at the start of `bytes`, which moves behind them.
-    pub fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<NetView<'a>> {
-        let (view, rest) = match self {
-            Self::Int8 { .. } => {
-                let (net, rest) = Int8View::from_prefix(bytes, self.shape())?;
-                (NetView::Int8(net), rest)
-            }
-            Self::Float { .. } => {
-                let (net, rest) = FloatView::from_prefix(bytes, self.shape())?;
-                (NetView::Float(net), rest)
-            }
-        };
-        *bytes = rest;
-        Some(view)
-    }
-
-    /// The type in Rust.
-    #[must_use]
-    pub fn rust_type(&self) -> String {
-        let name = match self {
-            Self::Int8 { .. } => "Int8",
-            Self::Float { .. } => "Float",
-        };
-        let Shape { inputs, hidden, deep, outputs, .. } = self.shape();
-        format!("{name}<{inputs}, {hidden}, {deep}, {outputs}>")
-    }
-}
-
-/// A net in one of the number formats.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "the variants are the core's views")]
-pub enum NetView<'a> {
-    Int8(Int8View<'a>),
-    Float(FloatView<'a>),
-}
-
-impl<T: Real> Evaluate<T> for NetView<'_>
-where
-    Libm: flowlet::Elementary<T>,
-{
-    fn evaluate(&self, input: &[T], context: &[T], output: impl FnMut([T; 4])) {
-        match self {
-            Self::Int8(net) => net.evaluate(input, context, output),
-            Self::Float(net) => net.evaluate(input, context, output),
         }
     }
 }

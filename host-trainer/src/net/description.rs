@@ -4,7 +4,7 @@ use flowlet::conditioner::float::{self, FloatView};
 use flowlet::conditioner::int8::{self, Int8View};
 use flowlet::conditioner::masked_float::{self, MaskedFloatView};
 use flowlet::conditioner::masked_int8::{self, MaskedInt8View};
-use flowlet::conditioner::{Autoregress, Evaluate, MaskedShape, Shape};
+use flowlet::conditioner::{Autoregress, Evaluate, MaskedShape, Masks, Shape};
 use flowlet::schema::{Format, Record};
 use flowlet::{Elementary, Libm, Real};
 use serde::{Deserialize, Serialize};
@@ -234,6 +234,15 @@ impl NetType {
             AnyShape::Masked(shape) => {
                 shape.is_possible() && shape.features == features && shape.context == context && shape.stride == stride
             }
+        }
+    }
+
+    /// Who sees whom in a masked net; nobody in a dense one.
+    #[must_use]
+    pub fn masks(self) -> Masks {
+        match self.any_shape() {
+            AnyShape::Dense(_) => Masks { features: 0, lowest: 0, hidden: 0 },
+            AnyShape::Masked(shape) => shape.masks(),
         }
     }
 

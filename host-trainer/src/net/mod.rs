@@ -15,6 +15,7 @@
 mod description;
 mod image;
 mod quantize;
+mod rounding;
 mod train;
 
 pub use description::{NetType, NetView};
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 /// [`Body`] in serde's words.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Body")]
-enum BodyWord {
+pub(crate) enum BodyWord {
     Plain,
     Residual,
     Gated,
@@ -37,7 +38,7 @@ enum BodyWord {
 /// [`Activation`] in serde's words.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Activation")]
-enum ActivationWord {
+pub(crate) enum ActivationWord {
     Relu,
     Elu,
     Tanh,
@@ -110,6 +111,9 @@ enum Place {
     Last,
 }
 
+/// The outputs that are multiplied together, at the least.
+const GROUP: usize = 16;
+
 /// Consecutive outputs of a matrix that see the same inputs, the first ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Band {
@@ -161,6 +165,14 @@ impl Net {
         match self.wiring {
             Wiring::Dense { inputs, context, .. } => inputs + context,
             Wiring::Masked { features, context, .. } => features + context,
+        }
+    }
+
+    /// Values of context.
+    #[must_use]
+    pub fn context(&self) -> usize {
+        match self.wiring {
+            Wiring::Dense { context, .. } | Wiring::Masked { context, .. } => context,
         }
     }
 
@@ -234,6 +246,19 @@ impl Net {
                 }
             })
             .filter(|band| !band.outputs.is_empty())
+    }
+
+    /// Bands, joined until they are worth a multiplication of their own: what some of their outputs do not see is zero.
+    fn groups(&self, matrix: Matrix) -> impl Iterator<Item = Band> {
+        let mut bands = self.bands(matrix);
+        std::iter::from_fn(move || {
+            let mut group = bands.next()?;
+            while group.outputs.len() < GROUP {
+                let Some(next) = bands.next() else { break };
+                group = Band { outputs: group.outputs.start..next.outputs.end, inputs: next.inputs };
+            }
+            Some(group)
+        })
     }
 }
 

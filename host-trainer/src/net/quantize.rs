@@ -11,10 +11,10 @@
 use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;
 
-use super::train::{Apply, sigmoid};
+use super::rounding::{Spread, corrected_by};
+use super::train::Apply;
 use super::{Activation, Band, Body, Matrix, Net};
-use crate::quantize::rounding::{Spread, corrected};
-use crate::train::Tape;
+use crate::train::{Fast, Tape};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.
 const WEIGHT_LIMIT: f64 = 127.0;
@@ -72,6 +72,15 @@ impl Given {
 
 fn grid(value: f64, unit: f64) -> f64 {
     (value / unit).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) * unit
+}
+
+/// Rows times their costs.
+fn weighed(rows: &DMatrix<f64>, costs: &[f64]) -> DMatrix<f64> {
+    let mut weighed = rows.clone();
+    for mut column in weighed.column_iter_mut() {
+        column.iter_mut().zip(costs).for_each(|(value, cost)| *value *= cost);
+    }
+    weighed
 }
 
 /// The value of one unit of activations like these. Those that are all zero still get a positive one.
@@ -136,7 +145,7 @@ impl Net {
                 for index in (1..=self.hidden.deep).step_by(2) {
                     let open = work.activated(index, &units, &exact[index]);
                     let gate = work.linear(index + 1, &units, &exact[index + 1], GATE_UNIT);
-                    let gate = gate.values.map(|sum| grid(sigmoid(sum), TABLE_UNIT));
+                    let gate = gate.values.map(|sum| grid(sum.fast_sigmoid(), TABLE_UNIT));
                     units = Given::new(&open.values.component_mul(&gate), open.unit);
                 }
                 units
@@ -182,7 +191,7 @@ impl Net {
                 for index in (1..=deep).step_by(2) {
                     exact.push(sums(index, &read));
                     exact.push(sums(index + 1, &read));
-                    read = active(exact[index].clone()).component_mul(&exact[index + 1].map(sigmoid));
+                    read = active(exact[index].clone()).component_mul(&exact[index + 1].map(Fast::fast_sigmoid));
                 }
             }
         }
@@ -258,8 +267,13 @@ impl Work<'_> {
         for band in self.net.bands(matrix) {
             let inputs = given.values.columns(0, band.inputs).into_owned().insert_column(band.inputs, 1.0);
             let targets = targets.columns(band.outputs.start, band.outputs.len()).into_owned();
-            let weights = corrected(&self.weights(matrix, &band), &inputs, &targets);
-            let even = Spread::new(&inputs, None);
+            // Products with the transpose, which nalgebra multiplies in blocks.
+            let transposed = inputs.transpose();
+            let moments = &transposed * &inputs;
+            let weights = self.weights(matrix, &band);
+            let residual = &transposed * (targets - &inputs * weights.transpose());
+            let weights = corrected_by(&weights, moments.clone(), &residual);
+            let even = Spread::of_moments(moments);
             // Outputs of one feature often have the same costs.
             let mut weighted: Option<(Vec<f64>, Spread)> = None;
             for (output, row) in band.outputs.clone().zip(weights.row_iter()) {
@@ -274,7 +288,7 @@ impl Work<'_> {
                         let known = weighted.take().filter(|(known, _)| *known == costs);
                         &weighted
                             .insert(known.unwrap_or_else(|| {
-                                let spread = Spread::new(&inputs, Some(&costs));
+                                let spread = Spread::of_moments(&transposed * weighed(&inputs, &costs));
                                 (costs, spread)
                             }))
                             .1
@@ -301,7 +315,8 @@ impl Work<'_> {
 
 impl Rounded {
     fn requantize(&mut self, unit: f64) {
-        let factor = |own: &f64| Requantization::nearest(own / unit).expect("a positive factor below a half");
+        let factor = |own: &f64| (own / unit).min(LARGEST_FACTOR);
+        let factor = |own| Requantization::nearest(factor(own)).expect("a positive factor below a half");
         self.factors = self.units.iter().map(factor).collect();
     }
 

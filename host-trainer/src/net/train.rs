@@ -1,8 +1,9 @@
 //! Batched forward and backward passes of nets, feature-major: `values[feature * rows + row]`.
 //!
-//! What a row of a masked matrix sees is a prefix of its inputs, so matrices are multiplied a band of equal prefixes at
-//! a time: masked weights cost nothing, and as nothing is ever added to them, they stay zero.
+//! What a row of a masked matrix sees is a prefix of its inputs, so matrices are multiplied a few rows at a time with
+//! the longest of their prefixes: most masked weights cost nothing. They are zero, and their gradient is kept zero.
 
+use pulp::Arch;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -25,13 +26,21 @@ pub(super) trait Apply: Copy {
 
 impl Apply for Activation {
     fn apply<T: Real>(self, sums: &mut [T]) {
-        let zero = T::zero();
-        // One loop for each, so that the simple ones are vectors.
-        match self {
+        let (zero, one) = (T::zero(), T::one());
+        // One loop for each, so that they are vectors, by e^-|x|, which cannot overflow. Close to zero the last two are as
+        // accurate as their sums are, absolutely.
+        Arch::new().dispatch(|| match self {
             Self::Relu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { zero }),
-            Self::Elu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { sum.exp_m1() }),
-            Self::Tanh => sums.iter_mut().for_each(|sum| *sum = sum.tanh()),
-        }
+            Self::Elu => sums.iter_mut().for_each(|sum| {
+                let below = (-sum.abs()).fast_exp() - one;
+                *sum = if *sum > zero { *sum } else { below };
+            }),
+            Self::Tanh => sums.iter_mut().for_each(|sum| {
+                let small = (-(*sum + *sum).abs()).fast_exp();
+                let magnitude = (one - small) / (one + small);
+                *sum = if *sum > zero { magnitude } else { -magnitude };
+            }),
+        });
     }
 
     fn pull_back<T: Real>(self, gradient: &mut [T], values: &[T]) {
@@ -45,13 +54,6 @@ impl Apply for Activation {
             Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= one - *value * *value),
         }
     }
-}
-
-/// 1 / (1 + e^-x): without an overflow, as e^-|x| is at most 1.
-pub(super) fn sigmoid<T: Real>(x: T) -> T {
-    let small = (-x.abs()).exp();
-    let large = T::one() / (T::one() + small);
-    if x > T::zero() { large } else { small * large }
 }
 
 impl Net {
@@ -119,7 +121,7 @@ impl Net {
                     let mut open = self.affine(index, parameters, &units, rows, tape);
                     activation.apply(&mut open);
                     let mut gate = self.affine(index + 1, parameters, &units, rows, tape);
-                    gate.iter_mut().for_each(|gate| *gate = sigmoid(*gate));
+                    Arch::new().dispatch(|| gate.iter_mut().for_each(|gate| *gate = gate.fast_sigmoid()));
                     let mut next = tape.buffer(open.len());
                     for ((next, open), gate) in next.iter_mut().zip(&open).zip(&gate) {
                         *next = *open * *gate;
@@ -227,7 +229,7 @@ impl Net {
             sums.iter_mut().for_each(|sum| *sum += *bias);
         }
         let weights = &parameters[matrix.weights()];
-        for band in self.bands(matrix) {
+        for band in self.groups(matrix) {
             let left = Left::row_major(&weights[band.outputs.start * matrix.inputs..], matrix.inputs);
             let sums = &mut sums[band.outputs.start * rows..band.outputs.end * rows];
             multiply_add([band.outputs.len(), band.inputs, rows], left, input, sums);
@@ -264,13 +266,18 @@ impl<T: Real> Backward<'_, T> {
         transpose(input, rows, &mut by_row);
         let weights = &self.parameters[matrix.weights()];
         let weight_gradient = &mut self.parameter_gradient[matrix.weights()];
-        for band in net.bands(matrix) {
+        for band in net.groups(matrix) {
             let gradient = &gradient[band.outputs.start * rows..band.outputs.end * rows];
             let left = Left::row_major(gradient, rows);
             let shape = [band.outputs.len(), rows, band.inputs];
             multiply_add_columns(shape, width, left, &by_row, &mut weight_gradient[band.outputs.start * width..]);
             let left = Left::transposed(&weights[band.outputs.start * width..], width);
             multiply_add([band.inputs, band.outputs.len(), rows], left, gradient, input_gradient);
+        }
+        for band in net.bands(matrix) {
+            for output in band.outputs {
+                weight_gradient[output * width + band.inputs..(output + 1) * width].fill(T::zero());
+            }
         }
         tape.recycle(by_row);
     }

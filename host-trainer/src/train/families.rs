@@ -8,14 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::permutation::orders;
 use super::random::{Stream, stream};
 use crate::base::{TrainedBase, TrainedStandardNormal};
-use crate::layers::{Sequence, TrainedCoupling, TrainedPermute};
+use crate::layers::{Sequence, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
+use crate::net::{Activation, Body, Hidden};
+use crate::univariate::{Additive, Affine, MapValues, Parameterization, Scale, Sigmoidal, Spline};
 
 /// A family of flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Affine couplings (RealNVP): density and sampling in one pass
+    /// Additive couplings (NICE): no exponential anywhere
+    Nice,
+    /// Affine couplings (RealNVP)
     Realnvp,
+    /// Rational-quadratic spline couplings (neural spline flow)
+    Spline,
+    /// Masked autoregressive, affine (MAF)
+    Maf,
+    /// Masked autoregressive, by rational-quadratic splines
+    MafSpline,
+    /// Masked autoregressive, by mixtures of sigmoids (neural autoregressive flow): sampling by bisection
+    Naf,
 }
 
 /// Shape of a flow.
@@ -27,31 +39,94 @@ pub struct Architecture {
     pub layers: usize,
     /// Units of each hidden layer of the nets, a multiple of 4.
     pub hidden: usize,
-    /// Hidden layers of the nets.
+    /// Hidden layers of plain nets; blocks of residual and gated ones, behind their first layer.
     pub hidden_layers: usize,
+    /// How the hidden layers are connected.
+    #[serde(with = "crate::net::BodyWord")]
+    pub body: Body,
+    /// Of the hidden units.
+    #[serde(with = "crate::net::ActivationWord")]
+    pub activation: Activation,
     /// Limit of |log_scale| of one affine layer. A reading is scaled by up to exp(bound) in each of the layers that
     /// transform it: what a wide bound gains in fit it loses many times over on the first far-off reading.
     pub bound: f32,
+    /// Bins of a spline, or sigmoids of a mixture.
+    pub bins: usize,
+    /// Splines transform standardized values within ± this, and leave others as they are.
+    pub interval: f32,
 }
+
+/// zuko's smallest slope of a spline: what its soft clips are derived from.
+const SPLINE_SLOPE: f32 = 1e-3;
 
 impl Architecture {
     /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights
     /// for 8 features.
     pub fn for_features(features: usize) -> Self {
+        Self::of(Family::Realnvp, features)
+    }
+
+    /// The default shape of a family.
+    pub fn of(family: Family, features: usize) -> Self {
         let width = (24 + features).next_multiple_of(8).clamp(32, 64);
-        Self { family: Family::Realnvp, layers: 6, hidden: width, hidden_layers: 2, bound: 1.0 }
+        let layers = match family {
+            Family::Nice | Family::Realnvp | Family::Spline => 6,
+            Family::Maf => 5,
+            Family::MafSpline | Family::Naf => 3,
+        };
+        Self {
+            family,
+            layers,
+            hidden: width,
+            hidden_layers: 2,
+            body: Body::Plain,
+            activation: Activation::Relu,
+            bound: 1.0,
+            bins: 8,
+            interval: 5.0,
+        }
+    }
+
+    fn net(&self) -> Hidden {
+        let (units, body, activation) = (self.hidden, self.body, self.activation);
+        let deep = match body {
+            Body::Plain => self.hidden_layers - 1,
+            Body::Residual | Body::Gated => 2 * self.hidden_layers,
+        };
+        Hidden { units, deep, body, activation }
+    }
+
+    fn map(&self) -> MapValues {
+        match self.family {
+            Family::Nice => Additive.into(),
+            Family::Realnvp | Family::Maf => {
+                Affine { scale: Scale::Softsign { inverse_bound: 1.0 / self.bound } }.into()
+            }
+            Family::Spline | Family::MafSpline => Spline {
+                bins: self.bins,
+                bound: self.interval,
+                parameterization: Parameterization::Softclip { inverse_bound: -1.0 / SPLINE_SLOPE.ln() },
+            }
+            .into(),
+            Family::Naf => Sigmoidal { units: self.bins, inverse_bound: -1.0 / SPLINE_SLOPE.ln() }.into(),
+        }
     }
 
     /// The layers behind the standardization of `features` features that come with `context` values.
     pub fn sequence(&self, features: usize, context: usize, seed: u64) -> Sequence {
         let orders = orders(features, self.layers, &mut stream(seed, Stream::Permutations));
-        let hidden = vec![self.hidden; self.hidden_layers];
         orders.into_iter().fold(Sequence::new(), |sequence, order| {
-            let a = features / 2;
-            let coupling = match self.family {
-                Family::Realnvp => TrainedCoupling::new(a, features - a, context, &hidden, self.bound),
-            };
-            sequence.then(TrainedPermute::new(order)).then(coupling)
+            let sequence = sequence.then(TrainedPermute::new(order));
+            let (map, net) = (self.map(), self.net());
+            match self.family {
+                Family::Nice | Family::Realnvp | Family::Spline => {
+                    let kept = features / 2;
+                    sequence.then(TrainedCoupling::new(kept, features - kept, context, map, net))
+                }
+                Family::Maf | Family::MafSpline | Family::Naf => {
+                    sequence.then(TrainedMaskedAutoregressive::new(features, context, map, net))
+                }
+            }
         })
     }
 

@@ -4,8 +4,9 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
+//! exp.rs         exponentials and logarithms that vectorize
 //! families.rs    which layers a family of flows is made of
-//! conditioner.rs the nets inside layers, on gemm.rs, the matrix product
+//! gemm.rs        the matrix product that nets are made of
 //! optimizer.rs   Adam, its schedule and its clip
 //! flow.rs        the result: layers, a base, and their parameters
 //! ```
@@ -14,18 +15,13 @@
 
 mod batch;
 mod check;
-mod conditioner;
 mod descent;
 mod error;
-<<<<<<< HEAD
 mod exp;
-=======
 mod families;
->>>>>>> main
 mod fit;
 mod flow;
 pub(crate) mod gemm;
-mod model;
 mod objective;
 mod optimizer;
 mod options;
@@ -39,16 +35,11 @@ mod tape;
 mod tests;
 
 pub use batch::Batch;
-pub use conditioner::Mlp as MlpShape;
 pub use error::FitError;
-<<<<<<< HEAD
 pub use exp::Fast;
-=======
 pub use families::{Architecture, Family};
->>>>>>> main
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
-pub use model::{Dense, Mlp};
 pub use options::Options;
 pub use permutation::orders;
 pub use progress::{Epoch, Progress};

@@ -33,16 +33,19 @@ mod tests {
     use crate::export::Written;
     use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedPermute};
     use crate::model::{Feature, Metadata, ModelError, Training};
+    use crate::net::{Activation, Body, Hidden};
     use crate::train::{Flow, Options};
+    use crate::univariate::Additive;
 
     /// What the device's loader says of a flow with these permutations.
     fn load(features: usize, orders: Vec<Vec<usize>>) -> Result<(), ModelError> {
         let mut flow =
             Flow::zeroed(vec![0.0; features], vec![1.0; features], features, &Options::for_features(features));
         flow.base = std::sync::Arc::new(TrainedStandardNormal { features });
+        let hidden = Hidden { units: 4, deep: 0, body: Body::Plain, activation: Activation::Relu };
         flow.sequence = orders.into_iter().fold(Sequence::new(), |sequence, order| {
             let a = features / 2;
-            sequence.then(TrainedPermute::new(order)).then(TrainedCoupling::new(a, features - a, 0, &[4], 2.0))
+            sequence.then(TrainedPermute::new(order)).then(TrainedCoupling::new(a, features - a, 0, Additive, hidden))
         });
         flow.parameters = vec![0.0; Trainable::<f32>::parameters(&flow.sequence)];
         let feature = |index: usize| Feature { name: format!("x{index}"), unit: String::new() };

@@ -34,6 +34,14 @@ pub enum Scale {
     InverseSigmoid,
 }
 
+impl Scale {
+    /// Log-scales within ±`bound`.
+    #[must_use]
+    pub fn softsign(bound: f32) -> Self {
+        Self::Softsign { inverse_bound: 1.0 / bound }
+    }
+}
+
 /// Where log-scales are clamped, as in the core.
 const LIMIT: f64 = 80.0;
 

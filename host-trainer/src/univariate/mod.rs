@@ -6,15 +6,22 @@
 
 mod additive;
 mod affine;
+mod description;
 mod sigmoidal;
 mod spline;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use additive::Additive;
 pub use affine::{Affine, Scale};
+pub use description::{Map, MapView, ParameterizationName, ScaleName};
 pub use sigmoidal::Sigmoidal;
 pub use spline::{Parameterization, Spline};
+pub use values::MapValues;
+
+/// Outputs of a net from one feature's parameters to the next's, for so many of them.
+pub use flowlet::univariate::stride;
 
 use std::fmt::Debug;
 
@@ -48,13 +55,6 @@ pub trait TrainMap<T: Real>: Debug + Send + Sync {
 /// A map with its directions swapped, for maps whose other direction is in closed form too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turned<M>(pub M);
-
-/// Outputs of a net from one feature's parameters to the next's, for `outputs` of them: nets compute four at a time, and
-/// a map of many parameters finds them in whole quads.
-#[must_use]
-pub fn stride(outputs: usize) -> usize {
-    if outputs <= 2 { outputs } else { outputs.next_multiple_of(4) }
-}
 
 /// Runs `work`, which has to be inlined, with the widest vectors of the processor at hand.
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Deep sigmoidal flow, "Neural Autoregressive Flows" (Huang, Krueger, Lacoste, Courville 2018), equation 8.
 
-use super::{BLOCK, Block, TrainMap, Window, clamp, only, vectorize};
+use super::{BLOCK, Block, TrainMap, Window, clamp, only, pick, vectorize};
 use crate::train::Real;
 
 /// z = logit(Σ w_k sigmoid(a_k x + b_k)), a mixture of K sigmoids, unsquashed.
@@ -66,11 +66,6 @@ impl<T: Real> Exponentials<T> {
             *exponent = (*exponent - *largest).fast_exp() * *factor;
             *sum += *exponent;
         }
-    }
-
-    #[inline(always)]
-    fn ln(&self, row: usize) -> T {
-        self.largest[row] + self.sum[row].fast_ln()
     }
 
     /// What divides by the sums.
@@ -153,10 +148,14 @@ impl Sigmoidal {
                 }
             }
             for row in 0..n {
-                let (ln_above, ln_below) = (above.ln(row), below.ln(row));
-                // The weights' sum is not divided by: in z it cancels, and of three logarithms one is left.
-                x[row] = ln_above - ln_below;
-                log_det[row] += density.ln(row) - ln_above - ln_below + weight.ln(row);
+                // The weights' sum, which cancels in z, is S₊ + S₋, so that dz/dx = N (1 + e^-|z|) / the smaller one.
+                let z = (above.largest[row] - below.largest[row]) + (above.sum[row] / below.sum[row]).fast_ln();
+                let positive = z > T::zero();
+                let largest = pick(positive, below.largest[row], above.largest[row]);
+                let sum = pick(positive, below.sum[row], above.sum[row]);
+                let log_slope = (density.largest[row] - largest) + (density.sum[row] / sum).fast_ln();
+                x[row] = z;
+                log_det[row] += log_slope + (-z.abs()).fast_exp().fast_ln_1p();
             }
             let [above, below, density, weight] = [above, below, density, weight].map(Exponentials::inverse);
             for k in 0..units {

@@ -35,6 +35,14 @@ pub enum Parameterization {
     },
 }
 
+impl Parameterization {
+    /// zuko's, with slopes between `slope`, which is below 1, and its reciprocal.
+    #[must_use]
+    pub fn softclip(slope: f32) -> Self {
+        Self::Softclip { inverse_bound: flowlet::spline::Softclip::new(slope).inverse_bound }
+    }
+}
+
 /// A parameterization in the row loops' numbers.
 trait Form<T: Real>: Copy {
     /// Whether exponents have to be kept from overflowing.

@@ -1,33 +1,32 @@
 //! Laws of every map: hand-written derivatives against central differences, and what hostile numbers do.
 
+use flowlet::Libm;
+use flowlet::univariate::Monotone;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Additive, Affine, BLOCK, Parameterization, Scale, Sigmoidal, Spline, TrainMap, Turned};
+use super::{Additive, Affine, BLOCK, MapValues, Parameterization, Scale, Sigmoidal, Spline, TrainMap, Turned};
+use crate::image::Image;
 use crate::train::Real;
 
-const SOFTCLIP: Parameterization = Parameterization::Softclip { inverse_bound: 0.145 };
 const FLOORED: Parameterization = Parameterization::Floored { share: 1e-3, derivative: 1e-3 };
 
 /// Every map by name, with every choice that it has.
-fn maps<T: Real>() -> Vec<(String, Box<dyn TrainMap<T>>)> {
-    let mut maps: Vec<(String, Box<dyn TrainMap<T>>)> =
-        vec![("additive".into(), Box::new(Additive)), ("turned additive".into(), Box::new(Turned(Additive)))];
+fn all() -> Vec<(String, MapValues)> {
+    let mut maps: Vec<MapValues> = vec![Additive.into(), Turned(Additive).into()];
     let (softplus, sigmoid) = (Scale::Softplus { floor: 1e-3 }, Scale::Sigmoid { floor: 1e-3 });
-    for scale in [Scale::Softsign { inverse_bound: 0.3 }, Scale::Exp, softplus, sigmoid, Scale::InverseSigmoid] {
-        maps.push((format!("{scale:?}"), Box::new(Affine { scale })));
-        maps.push((format!("turned {scale:?}"), Box::new(Turned(Affine { scale }))));
+    for scale in [Scale::softsign(3.0), Scale::Exp, softplus, sigmoid, Scale::InverseSigmoid] {
+        maps.extend([MapValues::from(Affine { scale }), Turned(Affine { scale }).into()]);
     }
-    for parameterization in [SOFTCLIP, FLOORED] {
-        for bins in [1, 2, 5, 8] {
-            let spline = Spline { bins, bound: 3.0, parameterization };
-            maps.push((format!("{spline:?}"), Box::new(spline)));
-        }
+    for parameterization in [Parameterization::softclip(1e-3), FLOORED] {
+        maps.extend([1, 2, 5, 8].map(|bins| MapValues::from(Spline { bins, bound: 3.0, parameterization })));
     }
-    for units in [1, 2, 7] {
-        maps.push((format!("sigmoidal {units}"), Box::new(Sigmoidal { units, inverse_bound: 0.2 })));
-    }
-    maps
+    maps.extend([1, 2, 7].map(|units| MapValues::from(Sigmoidal { units, inverse_bound: 0.2 })));
+    maps.into_iter().map(|map| (format!("{map:?}"), map)).collect()
+}
+
+fn maps<T: Real>() -> Vec<(String, Box<dyn TrainMap<T>>)> {
+    all().into_iter().map(|(name, map)| (name, Box::new(map) as Box<dyn TrainMap<T>>)).collect()
 }
 
 /// A batch of one feature.
@@ -186,5 +185,29 @@ fn nan_stays_nan() {
     for (name, map) in maps::<f32>() {
         let rows = Rows { parameters: vec![0.1; map.outputs()], x: vec![f32::NAN] };
         assert!(rows.pass(&*map, &[1.0], &[1.0]).z[0].is_nan(), "{name}");
+    }
+}
+
+/// The core's values on the bytes that a map writes.
+#[test]
+fn values_are_the_cores() {
+    for (name, map) in all() {
+        let mut image = Image::default();
+        map.write(&mut image);
+        assert_eq!(image.0.len(), map.map().record().size(), "{name}");
+        let view = map.map().view(&mut &image.0[..]).expect("all bytes");
+        let mut rng = ChaCha8Rng::seed_from_u64(25);
+        for (size, reach) in [(0.5, 3.0), (3.0, 3.0), (10.0, 3.0), (2.0, 1e6)] {
+            let start = rows(&map, size, reach, &mut rng);
+            let passed = start.pass(&map, &[0.0; ROWS], &[0.0; ROWS]);
+            for row in 0..ROWS {
+                let parameters: Vec<f64> = start.parameters.iter().skip(row).step_by(ROWS).copied().collect();
+                let (z, log_det) = Monotone::<f64, Libm>::inverse(&view, &parameters, start.x[row]);
+                let (own, own_log_det) = (passed.z[row], passed.log_det[row]);
+                let close = |own: f64, core: f64| (own - core).abs() < 1e-12 * (1.0 + core.abs());
+                assert!(close(own, z), "{name}: {own}, but {z} at {}, {parameters:?}", start.x[row]);
+                assert!(close(own_log_det, log_det), "{name}: ln {own_log_det}, but {log_det} at {}", start.x[row]);
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Random images: values for every field of a schema, by its rule.
 
 use flowlet::model_file::Architecture;
-use flowlet::schema::{Field, Format, Record, Rule, Schema};
+use flowlet::schema::{Field, Format, Record, Rule, Schema, Value};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
@@ -33,15 +33,15 @@ pub fn image(schema: &Schema, style: Style, rng: &mut impl Rng) -> Vec<u8> {
 /// If a field has a format and a rule for which there are no values here.
 pub fn body(architecture: &Architecture, style: Style, rng: &mut impl Rng) -> Vec<u8> {
     let mut body = image(architecture.layers, style, rng);
-    fields(architecture.base, style, false, rng, &mut body);
-    fields(architecture.calibration, style, false, rng, &mut body);
+    fields(architecture.base, style, Place::default(), rng, &mut body);
+    fields(architecture.calibration, style, Place::default(), rng, &mut body);
     assert_eq!(body.len(), architecture.size());
     body
 }
 
 fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>) {
     match schema {
-        Schema::Layer(record) => fields(record, style, false, rng, image),
+        Schema::Layer(record) => fields(record, style, Place::default(), rng, image),
         Schema::Chain(first, second) => {
             layer(first, style, rng, image);
             layer(second, style, rng, image);
@@ -55,8 +55,35 @@ fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>)
     }
 }
 
-/// `last`: of the layer that gives a net's outputs.
-fn fields(record: &Record, style: Style, last: bool, rng: &mut impl Rng, image: &mut Vec<u8>) {
+/// Where a record is in a net.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// It gives the net's outputs.
+    last: bool,
+    /// What it reads is as many binary digits larger than about 5,000, if it is quantized.
+    reads: u16,
+    /// What it gives is to be as many binary digits smaller.
+    gives: u16,
+}
+
+/// Where the nested record of this index is in `record`.
+fn place(record: &Record, index: usize) -> Place {
+    let word = |wanted: &str| {
+        record.parameters.iter().find_map(|(name, value)| match value {
+            Value::Word(word) if *name == wanted => Some(*word),
+            _ => None,
+        })
+    };
+    let first = record.fields.iter().position(|field| matches!(field, Field::Nested { .. }));
+    let last = index + 1 == record.fields.len();
+    // tanh gives units of 2^-15, and the last layer of a residual body reads the stream, not an activation.
+    let tanh = word("activation") == Some("Tanh") && first != Some(index);
+    let reads = if tanh && !(last && word("body") == Some("Residual")) { 2 } else { 0 };
+    // From units of 2^-12 on tanh is about 1, ELU from units of 2^-11 on.
+    Place { last, reads, gives: u16::from(word("activation") == Some("Elu")) }
+}
+
+fn fields(record: &Record, style: Style, at: Place, rng: &mut impl Rng, image: &mut Vec<u8>) {
     let count_of = |wanted: &str| {
         record.fields.iter().find_map(|field| match field {
             Field::Data { name, count, .. } if *name == wanted => Some(*count),
@@ -68,12 +95,12 @@ fn fields(record: &Record, style: Style, last: bool, rng: &mut impl Rng, image: 
     for (index, field) in record.fields.iter().enumerate() {
         match field {
             Field::Nested { times, record: inner } => {
-                let last = record.name != "Dense" && index + 1 == record.fields.len();
-                (0..*times).for_each(|_| fields(inner, style, last, rng, image));
+                let at = place(record, index);
+                (0..*times).for_each(|_| fields(inner, style, at, rng, image));
             }
             Field::Data { name, format, count, rule } => {
-                let zero = last && style == Style::Initial && matches!(*name, "weights" | "bias");
-                let context = Element { name, fan_in, zero, style };
+                let zero = at.last && style == Style::Initial && matches!(*name, "weights" | "bias");
+                let context = Element { name, fan_in, zero, style, at };
                 data(context, *format, *rule, *count, rng, image);
             }
         }
@@ -95,6 +122,7 @@ struct Element<'a> {
     fan_in: usize,
     zero: bool,
     style: Style,
+    at: Place,
 }
 
 fn data(element: Element<'_>, format: Format, rule: Rule, count: usize, rng: &mut impl Rng, image: &mut Vec<u8>) {
@@ -140,7 +168,7 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
         (_, "inverse_input_scale") => rng.random_range(4000.0..6000.0),
         (_, "inverse_scale") => rng.random_range(0.1..3.0),
         // From accumulators of about 10^6 to shifts and log-scales of about 1.
-        (_, "scale") => rng.random_range(2e-7..1e-6),
+        (_, "scale") => rng.random_range(2e-7..1e-6) / f32::from(1_u16 << element.at.reads),
         (_, "weights") => rng.random_range(0.0..2.0) / (element.fan_in as f32).sqrt(),
         (_, "bias") => rng.random_range(0.0..0.5),
         (_, "threshold") => rng.random_range(0.0..60.0),
@@ -177,7 +205,10 @@ fn requantization(element: Element<'_>, rng: &mut impl Rng) -> [u8; 4] {
             *rand::seq::IndexedRandom::choose(&[0, 1, 15, 31_u16][..], rng).expect("not empty"),
         ),
         // From accumulators of about 10^6 to activations of about 5,000.
-        _ => (rng.random_range(16384..=i16::MAX), rng.random_range(5..=7)),
+        _ => {
+            let shift = rng.random_range(5..=7) + element.at.reads + element.at.gives;
+            (rng.random_range(16384..=i16::MAX), shift)
+        }
     };
     let ([a, b], [c, d]) = (multiplier.to_le_bytes(), shift.to_le_bytes());
     [a, b, c, d]

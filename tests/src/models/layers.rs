@@ -1,6 +1,9 @@
 //! The list of all layers, for laws that hold for each.
 
-use flowlet::{AffineCoupling, Bijector, Chain, Cube, Float, Int8, Layer, Permute, Reverse, Standardize, Turned};
+use flowlet::{
+    AffineCoupling, Bijector, Chain, Cube, Elu, Float, Gated, Int8, Layer, Permute, Plain, Relu, Residual, Reverse,
+    Standardize, Tanh, Turned,
+};
 use rand::Rng;
 use zerocopy::FromBytes;
 
@@ -85,12 +88,17 @@ macro_rules! on {
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
             Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
+            AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
             Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
         });
         on!(@list $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
+            AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
         });
     )*};
     (@list $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {

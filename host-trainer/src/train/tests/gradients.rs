@@ -4,27 +4,50 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::base::TrainedStandardNormal;
-use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedPermute};
+use crate::layers::{Sequence, Trainable, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
+use crate::net::{Activation, Body, Hidden};
 use crate::train::batch::Batch;
 use crate::train::objective::{Objective, Worker};
+use crate::univariate::{Additive, Affine, MapValues, Parameterization, Scale, Sigmoidal, Spline};
 
-/// Every layer by name, with its number of features; narrow ones, so that every parameter can be checked.
+fn net(units: usize, deep: usize) -> Hidden {
+    Hidden { units, deep, body: Body::Plain, activation: Activation::Tanh }
+}
+
+/// Every layer by name, with its number of features; narrow ones, so that every parameter can be checked. Their nets are
+/// smooth: the nets' own tests see to kinks.
 fn layers() -> Vec<(&'static str, usize, Sequence)> {
-    let coupling = |a, b, hidden: &[usize]| TrainedCoupling::new(a, b, CONTEXT, hidden, 1.5);
-    vec![
+    let affine = Affine { scale: Scale::Softsign { inverse_bound: 1.0 / 1.5 } };
+    let spline = Spline { bins: 4, bound: 1.5, parameterization: Parameterization::Softclip { inverse_bound: 0.145 } };
+    let sigmoidal = Sigmoidal { units: 3, inverse_bound: 0.145 };
+    let coupling = |a, b, map: MapValues| TrainedCoupling::new(a, b, CONTEXT, map, net(8, 0));
+    let masked = |features, map: MapValues| TrainedMaskedAutoregressive::new(features, CONTEXT, map, net(16, 1));
+    let one = |layer: TrainedCoupling| Sequence::new().then(layer);
+    let mut all = vec![
         ("permute", 3, Sequence::new().then(TrainedPermute::new(vec![2, 0, 1]))),
-        ("coupling", 5, Sequence::new().then(coupling(2, 3, &[8]))),
-        ("coupling without a condition", 1, Sequence::new().then(coupling(0, 1, &[4]))),
+        ("coupling", 5, one(coupling(2, 3, affine.into()))),
+        ("coupling without a condition", 1, one(coupling(0, 1, affine.into()))),
+        ("additive coupling", 3, one(coupling(1, 2, Additive.into()))),
+        ("spline coupling", 3, one(coupling(1, 2, spline.into()))),
+        ("sigmoidal coupling", 3, one(coupling(1, 2, sigmoidal.into()))),
         (
             "two deep couplings",
             4,
             Sequence::new()
                 .then(TrainedPermute::new(vec![3, 1, 0, 2]))
-                .then(coupling(2, 2, &[8, 4]))
+                .then(TrainedCoupling::new(2, 2, CONTEXT, affine, net(8, 1)))
                 .then(TrainedPermute::new(vec![2, 3, 0, 1]))
-                .then(coupling(2, 2, &[4, 8, 4])),
+                .then(TrainedCoupling::new(2, 2, CONTEXT, affine, net(4, 2))),
         ),
-    ]
+    ];
+    for features in [1, 2, 5] {
+        for (name, map) in
+            [("masked affine", affine.into()), ("masked spline", spline.into()), ("masked sigmoidal", sigmoidal.into())]
+        {
+            all.push((name, features, Sequence::new().then(masked(features, map))));
+        }
+    }
+    all
 }
 
 /// Context values of every row.

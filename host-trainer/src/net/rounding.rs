@@ -21,7 +21,6 @@ impl Spread {
     ///
     /// Where the moments are not finite the columns are rounded independently.
     pub fn new(inputs: &DMatrix<f64>, weights: Option<&[f64]>) -> Self {
-        let size = inputs.ncols();
         let moments = match weights {
             None => inputs.tr_mul(inputs),
             Some(weights) => {
@@ -32,9 +31,15 @@ impl Spread {
                 inputs.tr_mul(&weighted)
             }
         };
-        let damping = (moments.trace() / size as f64 * DAMPING).max(f64::MIN_POSITIVE);
-        let damped = moments + DMatrix::identity(size, size) * damping;
-        let factor = Cholesky::new(damped).and_then(|cholesky| Cholesky::new(cholesky.inverse()));
+        Self::of_moments(moments)
+    }
+
+    /// Of the second moments of inputs, with the constant 1 of the bias as last one.
+    ///
+    /// Where they are not finite the columns are rounded independently.
+    pub fn of_moments(moments: DMatrix<f64>) -> Self {
+        let size = moments.ncols();
+        let factor = Cholesky::new(damped(moments)).and_then(|cholesky| Cholesky::new(cholesky.inverse()));
         let upper = factor.map(|factor| factor.l().transpose()).filter(|upper| upper.iter().all(|u| u.is_finite()));
         Self(upper.unwrap_or_else(|| DMatrix::identity(size, size)))
     }
@@ -57,15 +62,24 @@ impl Spread {
     }
 }
 
-/// The weights that bring the outputs of `inputs` closest to `targets` (a column for each output): `weights` (a row for each output, the bias
-/// last) corrected by least squares, for inputs that are not the ones that they were fitted to.
-pub fn corrected(weights: &DMatrix<f64>, inputs: &DMatrix<f64>, targets: &DMatrix<f64>) -> DMatrix<f64> {
-    let size = inputs.ncols();
-    let moments = inputs.tr_mul(inputs);
+/// Moments with the damping on their diagonal.
+fn damped(moments: DMatrix<f64>) -> DMatrix<f64> {
+    let size = moments.ncols();
     let damping = (moments.trace() / size as f64 * DAMPING).max(f64::MIN_POSITIVE);
+    moments + DMatrix::identity(size, size) * damping
+}
+
+/// The weights that bring the outputs of `inputs` closest to `targets` (a column for each output): `weights` (a row for
+/// each output, the bias last) corrected by least squares, for inputs that are not the ones that they were fitted to.
+pub fn corrected(weights: &DMatrix<f64>, inputs: &DMatrix<f64>, targets: &DMatrix<f64>) -> DMatrix<f64> {
     let residual = targets - inputs * weights.transpose();
-    let correction = Cholesky::new(moments + DMatrix::identity(size, size) * damping)
-        .map(|cholesky| cholesky.solve(&inputs.tr_mul(&residual)))
+    corrected_by(weights, inputs.tr_mul(inputs), &inputs.tr_mul(&residual))
+}
+
+/// [`corrected`] by the second moments of the inputs, and those of the inputs with what the outputs are short of.
+pub fn corrected_by(weights: &DMatrix<f64>, moments: DMatrix<f64>, residual: &DMatrix<f64>) -> DMatrix<f64> {
+    let correction = Cholesky::new(damped(moments))
+        .map(|cholesky| cholesky.solve(residual))
         .filter(|correction| correction.iter().all(|value| value.is_finite()));
     match correction {
         Some(correction) => weights + correction.transpose(),

@@ -1,0 +1,167 @@
+//! Masked autoregressive layer: every feature is conditioned on those before it ("Masked autoregressive flow for density
+//! estimation", Papamakarios, Pavlakou, Murray 2017).
+
+use flowlet::Real;
+use flowlet::elementary::{Elementary as Functions, Libm};
+use flowlet::layers::masked_autoregressive::{self, MaskedAutoregressiveView};
+use flowlet::schema::Record;
+use nalgebra::DMatrix;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::conditioned::Conditioned;
+use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use crate::image::Image;
+use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::{Hidden, Net, NetType, NetView};
+use crate::train::{self, Batch, Tape};
+use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
+
+/// `MaskedAutoregressive<D, N, U, E>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedAutoregressive {
+    /// D.
+    pub features: usize,
+    /// What the net's outputs do to a feature.
+    pub map: Map,
+    /// The conditioner.
+    pub net: NetType,
+    /// Elementary functions.
+    pub elementary: Elementary,
+}
+
+impl Kind for MaskedAutoregressive {
+    fn record(&self) -> &'static Record {
+        let (map, net) = (self.map.record(), self.net.record());
+        let parameters = masked_autoregressive::parameters(self.features, map, net, self.elementary.name());
+        let fields = forever(masked_autoregressive::fields(map, net));
+        forever(masked_autoregressive::record(self.net.masks(), map, net, forever(parameters), fields))
+    }
+
+    fn rust_type(&self) -> String {
+        let (features, net, suffix) = (self.features, self.net.rust_type(), self.elementary.suffix());
+        match (self.map.rust_type().as_str(), suffix) {
+            ("Affine", "") => format!("MaskedAutoregressive<{features}, {net}>"),
+            (map, suffix) => format!("MaskedAutoregressive<{features}, {net}, {map}{suffix}>"),
+        }
+    }
+
+    fn fits(&self, features: usize, context: usize) -> bool {
+        self.features == features && self.map.fits() && self.net.fits_masked(features, context, self.map.stride())
+    }
+
+    fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
+        let map = self.map.view(bytes)?;
+        let conditioner = self.net.view(bytes)?;
+        Some(Box::new(Computed(MaskedAutoregressiveView { map, conditioner }, self.elementary)))
+    }
+
+    fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
+        let family = match self.map {
+            Map::Spline { .. } => "maf-spline",
+            Map::Sigmoidal { .. } => "naf",
+            Map::Additive {} | Map::Affine { .. } | Map::Turned { .. } => "maf",
+        };
+        Some((family, Some(self.net.format())))
+    }
+
+    fn parameters(&self) -> usize {
+        self.net.parameters(self.features, self.features * self.map.outputs())
+    }
+}
+
+impl Mathematics for MaskedAutoregressiveView<MapView, NetView<'_>> {
+    fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
+    where
+        Libm: Functions<T>,
+    {
+        MaskedAutoregressiveView::inverse::<T, E>(self, x, context)
+    }
+
+    fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], context: &[T]) -> T
+    where
+        Libm: Functions<T>,
+    {
+        MaskedAutoregressiveView::forward::<T, E>(self, z, context)
+    }
+}
+
+/// A masked autoregressive layer in a flow that is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedMaskedAutoregressive {
+    features: usize,
+    conditioned: Conditioned,
+}
+
+impl TrainedMaskedAutoregressive {
+    /// Transforms every feature by `map`, conditioned on those before it and on `context` values through a net with this
+    /// hidden part.
+    pub fn new(features: usize, context: usize, map: impl Into<MapValues>, hidden: Hidden) -> Self {
+        let map = map.into();
+        // Without a context, units that see no feature would be constants.
+        let lowest = usize::from(context == 0 && features > 1);
+        let net = Net::masked(features, context, lowest, stride(TrainMap::<f32>::outputs(&map)), hidden);
+        Self { features, conditioned: Conditioned { map, net } }
+    }
+}
+
+impl<T: train::Real> Trainable<T> for TrainedMaskedAutoregressive {
+    fn parameters(&self) -> usize {
+        self.conditioned.net.parameters()
+    }
+
+    fn initialize(&self, parameters: &mut [T], rng: &mut ChaCha8Rng) {
+        self.conditioned.initialize(parameters, rng);
+    }
+
+    fn mark_decayed(&self, marks: &mut [bool]) {
+        self.conditioned.net.mark_weights(marks);
+    }
+
+    fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], tape: &mut Tape<T>) {
+        let mut input = tape.copy_of(context);
+        input.extend_from_slice(batch.values());
+        self.conditioned.inverse(parameters, input, batch.values_mut(), log_det, tape);
+    }
+
+    fn backward(
+        &self,
+        parameters: &[T],
+        tape: &mut Tape<T>,
+        gradient: &mut Batch<T>,
+        log_det_gradient: &[T],
+        parameter_gradient: &mut [T],
+    ) {
+        let rows = gradient.rows();
+        let by_input =
+            self.conditioned.backward(parameters, tape, gradient.values_mut(), log_det_gradient, parameter_gradient);
+        let context = self.conditioned.net.context() * rows;
+        for (gradient, by_input) in gradient.values_mut().iter_mut().zip(&by_input[context..]) {
+            *gradient += *by_input;
+        }
+        tape.recycle(by_input);
+    }
+}
+
+impl Trained for TrainedMaskedAutoregressive {
+    fn layer(&self, format: NumberFormat) -> Layer {
+        MaskedAutoregressive {
+            features: self.features,
+            map: self.conditioned.map.map(),
+            net: self.conditioned.net.net_type(format),
+            elementary: Elementary::Libm,
+        }
+        .into()
+    }
+
+    fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image) {
+        let inputs = rows.map(|Rows { values, context }| {
+            let columns = context.ncols();
+            DMatrix::from_fn(values.nrows(), columns + self.features, |row, column| {
+                if column < columns { context[(row, column)] } else { values[(row, column - columns)] }
+            })
+        });
+        self.conditioned.write(parameters, inputs.as_ref(), image);
+    }
+}

@@ -183,7 +183,10 @@ fn hostile_parameters_and_readings_are_mapped_without_a_panic() {
 #[test]
 fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
     let mut rng = rng(4);
-    for case in layers(Style::Hostile, &mut rng).iter().filter(|case| case.steps && !case.composed) {
+    for case in layers(Style::Hostile, &mut rng)
+        .iter()
+        .filter(|case| case.steps && !case.composed && case.name.contains("Softsign") && !case.name.contains("Masked"))
+    {
         for _ in 0..10 {
             let (mut x, context) = point(case, &mut rng);
             let log_det = case.double.inverse(&mut x, &context);
@@ -194,15 +197,27 @@ fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
 }
 
 #[test]
-fn couplings_begin_as_the_identity() {
+fn conditioned_layers_begin_as_the_identity() {
     // Where a fit starts, with a last layer of zeros, a flow is its base.
     let mut rng = rng(6);
-    for case in layers(Style::Initial, &mut rng).iter().filter(|case| !case.composed && case.name.contains("Coupling"))
-    {
+    let mut found = 0;
+    for case in &layers(Style::Initial, &mut rng) {
+        let map = |names: &[&str]| names.iter().any(|name| case.name.contains(name));
+        let (exact, close) = (map(&["Additive", "Softsign", "scale:Exp"]), map(&["Softclip", "Sigmoidal"]));
+        if !(exact || close) || map(&["Chain", "Repeat"]) {
+            continue;
+        }
+        found += 1;
         let (start, context) = point(case, &mut rng);
         let mut x = start.clone();
-        assert_eq!((case.double.inverse(&mut x, &context), &x), (0.0, &start), "{}", case.name);
+        let log_det = case.double.inverse(&mut x, &context);
+        if exact {
+            assert_eq!((log_det, &x), (0.0, &start), "{}", case.name);
+        } else {
+            assert!(log_det.abs() < 1e-12 && distance(&x, &start) < 1e-12, "{}: {start:?} became {x:?}", case.name);
+        }
     }
+    assert!(found >= 100, "{found}");
 }
 
 #[test]

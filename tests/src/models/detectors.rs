@@ -3,8 +3,9 @@
 use flowlet::base::BaseRecord;
 use flowlet::model_file::{Architecture, LoadError};
 use flowlet::{
-    AffineCoupling, Assessment, Base, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath,
-    Permute, ReadingError, Reverse, StandardNormal, Standardize, Turned,
+    Additive, Affine, AffineCoupling, Assessment, Base, Chain, Coupling, Cube, Detector, Float, Flow, Forward, Int8,
+    Inverse, Layer, Micromath, Permute, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, Turned,
+    scale, spline,
 };
 use rand::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -82,6 +83,8 @@ macro_rules! list {
 type Couplings<const D: usize, const A: usize, const B: usize, N, const TIMES: usize> =
     Chain<Standardize<D>, [Chain<Permute<D>, AffineCoupling<A, B, N>>; TIMES]>;
 
+type Scaled<U> = Coupling<1, 2, Float<1, 2, 0, 1>, U>;
+
 /// One of every kind: both number formats, 1 to 16 features, all layers, both sets of elementary functions, a context.
 pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
     list! {
@@ -94,6 +97,14 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
         "cube": Flow<1, Chain<Standardize<1>, Cube>>, 4;
         "cubes in between": Flow<5, Chain<[Chain<Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Cube>, Reverse>; 3], Standardize<5>>>, 4;
         "micromath": Flow<5, Chain<[Chain<AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Micromath>, Reverse>; 4], Standardize<5>>, StandardNormal<5, Micromath>>, 4;
+        "splines": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 1, 18>, Spline<8>>>; 3]>>, 4;
+        "floored splines": Flow<5, Chain<Coupling<2, 3, Float<1, 2, 0, 6>, Turned<Spline<3, spline::Floored>>>, Chain<Reverse, Coupling<3, 2, Float<2, 2, 0, 48>, Spline<32, spline::Floored>>>>, StandardNormal<5>, 2>, 4;
+        "mixtures": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 0, 9>, Sigmoidal<4>>>; 3]>>, 4;
+        "additive": Flow<3, [Chain<Chain<Coupling<1, 2, Float<1, 2, 1, 1>, Additive>, Cube>, Reverse>; 4]>, 4;
+        "scales": Flow<3, Chain<
+            Chain<Scaled<Affine<scale::Exp>>, Chain<Reverse, Scaled<Affine<scale::Softplus>>>>,
+            Chain<Chain<Reverse, Scaled<Turned<Affine<scale::Sigmoid>>>>, Chain<Reverse, Scaled<Turned<Affine<scale::InverseSigmoid>>>>>
+        >>, 4;
         "turned, with context": Flow<5, Chain<[Turned<Chain<AffineCoupling<2, 3, Int8<2, 4, 1, 2>>, Reverse>>; 4], AffineCoupling<2, 3, Float<2, 4, 3, 2>>>, StandardNormal<5>, 3>, 32;
     }
 }

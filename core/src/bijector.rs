@@ -19,7 +19,9 @@ pub trait Inverse<const D: usize, const C: usize = 0, T: Real = f32> {
     /// Maps `x` in place to the base's side, and returns log |det ∂z/∂x| at `x`, in nats.
     ///
     /// Total: any `x`, non-finite ones included, is mapped without a panic. The log-determinant is +∞ where the
-    /// density is singular (see [`Cube`](crate::Cube)), and finite otherwise.
+    /// density is singular (see [`Cube`](crate::Cube)), -∞ where it is 0, `x` being outside of what the layer maps to
+    /// (see [`Elementwise`](crate::Elementwise)), and finite otherwise. What `x` becomes where the density is 0 has no
+    /// meaning.
     fn inverse(&self, x: &mut [T; D], context: &[T; C]) -> T;
 }
 

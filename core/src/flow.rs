@@ -33,6 +33,8 @@ pub enum ReadingError {
     },
     /// The density is infinite here, as that of a cube at 0.
     Singular,
+    /// The density is 0 here: a feature is where its sensor cannot be, as a positive one at 0 or below.
+    OutsideSupport,
 }
 
 impl fmt::Display for ReadingError {
@@ -42,6 +44,7 @@ impl fmt::Display for ReadingError {
             Self::ContextNotFinite { index } => write!(f, "value {index} of the context is infinite or NaN"),
             Self::WrongLength { expected, found } => write!(f, "expected {expected} values, found {found}"),
             Self::Singular => f.write_str("the density is infinite at this reading"),
+            Self::OutsideSupport => f.write_str("the density is zero at this reading: a feature is out of its range"),
         }
     }
 }
@@ -74,7 +77,7 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
     /// Always finite: however far off the reading, the result saturates at `f32::MIN`, most anomalous.
     ///
     /// # Errors
-    /// [`ReadingError`] for infinite or NaN values, and where the density is infinite.
+    /// [`ReadingError`] for infinite or NaN values, and where the density is infinite or 0.
     #[inline]
     pub fn log_prob(&self, x: &[f32; D], context: &[f32; C]) -> Result<f32, ReadingError>
     where
@@ -93,7 +96,7 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
     /// The base coordinates z of a reading: standard normal for readings like the fitted ones.
     ///
     /// # Errors
-    /// [`ReadingError`] for infinite or NaN values.
+    /// [`ReadingError`] for infinite or NaN values, and where the density is 0.
     #[inline]
     pub fn latent(&self, x: &[f32; D], context: &[f32; C]) -> Result<[f32; D], ReadingError>
     where
@@ -124,6 +127,7 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
         check_finite(x, context)?;
         let mut z = *x;
         let log_det = self.layers.inverse(&mut z, context);
+        check_support(log_det)?;
         Ok((z, log_det))
     }
 }
@@ -141,4 +145,13 @@ pub fn check_finite(x: &[f32], context: &[f32]) -> Result<(), ReadingError> {
         return Err(ReadingError::ContextNotFinite { index });
     }
     Ok(())
+}
+
+/// The layers say by a log-determinant of -∞ that a reading is where the density is 0.
+///
+/// # Errors
+/// [`ReadingError::OutsideSupport`].
+#[inline]
+pub fn check_support(log_det: f32) -> Result<(), ReadingError> {
+    if log_det == f32::NEG_INFINITY { Err(ReadingError::OutsideSupport) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@
 
 use crate::conditioner::Masks;
 use crate::model_file::LoadError;
-use crate::schema::{Mixing, Record, Schema, word_at};
+use crate::schema::{Field, Mixing, Record, Schema, word_at};
 
 /// The most features a flow can have: one bit each.
 pub const MOST_FEATURES: usize = 128;
@@ -116,6 +116,20 @@ impl Coordinates<'_> {
         match record.mixing {
             Mixing::None | Mixing::Units => {}
             Mixing::Elementwise => self.transform_from(0),
+            Mixing::Selected { stride } => {
+                let mut k = 0;
+                while k < features {
+                    // Which ones is left to the loaders.
+                    let selected = match image {
+                        Some(image) => word_at(image, offset + stride * k) != 0,
+                        None => true,
+                    };
+                    if selected {
+                        self.transformed |= bit(at(self.carries, k) as usize);
+                    }
+                    k += 1;
+                }
+            }
             Mixing::Reverse => {
                 let mut k = 0;
                 while k < features / 2 {
@@ -156,10 +170,44 @@ impl Coordinates<'_> {
                 }
                 self.transform_from(0);
             }
+            Mixing::Pointwise { channels } => return self.positions(channels, record, turned, image, offset),
             Mixing::Coupling { kept } => {
                 self.condition(kept, kept);
                 self.transform_from(kept);
             }
+        }
+        true
+    }
+
+    /// Passes every run of `channels` coordinates through the layer that is nested in the first field of `record`.
+    const fn positions(
+        &mut self,
+        channels: usize,
+        record: &Record,
+        turned: bool,
+        image: Option<&[u8]>,
+        offset: usize,
+    ) -> bool {
+        let [Field::Nested { record: layer, .. }, ..] = record.fields else { return true };
+        let (mut sets, mut carries) = (&mut *self.sets, &mut *self.carries);
+        // Behind the features are places that no coordinate has.
+        let mut left = self.features;
+        while channels > 0 && left >= channels {
+            left -= channels;
+            let Some((position_sets, other_sets)) = sets.split_at_mut_checked(channels) else { break };
+            let Some((position_carries, other_carries)) = carries.split_at_mut_checked(channels) else { break };
+            let mut position = Coordinates {
+                features: channels,
+                sets: position_sets,
+                carries: position_carries,
+                gathered: (&mut *self.gathered.0, &mut *self.gathered.1),
+                transformed: self.transformed,
+            };
+            if !position.layer(layer, turned, image, offset) {
+                return false;
+            }
+            self.transformed = position.transformed;
+            (sets, carries) = (other_sets, other_carries);
         }
         true
     }

@@ -55,7 +55,7 @@ pub mod schema;
 pub mod text;
 pub mod univariate;
 
-pub use base::{Base, StandardNormal};
+pub use base::{Base, Mixture, StandardNormal, StudentT};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
 pub use calibration::Calibration;
 pub use conditioner::{
@@ -65,8 +65,10 @@ pub use detector::{Assessment, Detector};
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Coupling, Cube, MaskedAutoregressive, Permute, Reverse, Standardize, StandardizeContext,
+    AffineCoupling, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar, Pointwise, Radial,
+    Reverse, Standardize, StandardizeContext, Sylvester,
 };
+pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;
 pub use real::Real;
 pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

@@ -40,6 +40,10 @@ pub trait Real:
     fn abs(self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// The next number above; itself for +∞ and NaN.
+    fn next_up(self) -> Self;
+    /// The next number below; itself for -∞ and NaN.
+    fn next_down(self) -> Self;
     /// The nearest integer (ties to even) of a value clamped to ±32767. NaN gives -32767.
     fn round_i16(self) -> i16;
     /// The value clamped to ±`limit`. NaN gives -`limit`.
@@ -84,6 +88,16 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn next_up(self) -> Self {
+        f32::next_up(self)
+    }
+
+    #[inline(always)]
+    fn next_down(self) -> Self {
+        f32::next_down(self)
+    }
+
+    #[inline(always)]
     fn round_i16(self) -> i16 {
         // Adding 1.5 * 2^23 leaves the integer in the low bits of the significand, rounded by the adder: one addition
         // with or without an FPU, and the same ties everywhere.
@@ -119,6 +133,16 @@ impl Real for f64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         f64::is_finite(self)
+    }
+
+    #[inline(always)]
+    fn next_up(self) -> Self {
+        f64::next_up(self)
+    }
+
+    #[inline(always)]
+    fn next_down(self) -> Self {
+        f64::next_down(self)
     }
 
     #[inline(always)]

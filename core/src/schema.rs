@@ -122,6 +122,16 @@ pub enum Rule {
     Within(u32),
     /// Above zero and at most 1.
     Probability,
+    /// Finite, and zero (not -0) or above.
+    NotNegative,
+    /// Finite, each above its predecessor, at a finite distance.
+    Increasing,
+    /// 0 or 1.
+    Flag,
+    /// 0, or an odd number from 3 to 15.
+    OddExponent,
+    /// Finite; a square matrix of this many rows, above zero on its diagonal.
+    PositiveDiagonal(usize),
     /// A multiplier that is not negative, and a shift of 31 at the most.
     Requantization,
 }
@@ -135,6 +145,12 @@ pub enum Mixing {
     Units,
     /// Output k on input k only.
     Elementwise,
+    /// Output k on input k only, and the same unless a word of the image is not 0: the k-th of those that lie so many bytes
+    /// apart, the first of them at the beginning.
+    Selected {
+        /// Bytes from one word to the next.
+        stride: usize,
+    },
     /// The order is reversed.
     Reverse,
     /// Output k is input `p[k]`, with p the first field.
@@ -148,6 +164,11 @@ pub enum Mixing {
         lowest: usize,
         /// Quads of hidden units.
         hidden: usize,
+    },
+    /// What the nested record of the first field does, on every run of `channels` features.
+    Pointwise {
+        /// Features of the nested layer.
+        channels: usize,
     },
     /// The first `kept` pass through; each other output depends on its own input and on all that are kept.
     Coupling {
@@ -350,6 +371,7 @@ pub(crate) const fn word_at(image: &[u8], offset: usize) -> u32 {
 
 const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
     let mut previous = 0_u32;
+    let mut diagonal = 0;
     let mut i = 0;
     while i < count {
         let word = word_at(image, offset + i * 4);
@@ -359,10 +381,25 @@ const fn holds(rule: Rule, image: &[u8], offset: usize, count: usize) -> bool {
             Rule::Finite => value.is_finite(),
             Rule::Positive => value.is_finite() && value > 0.0,
             Rule::Probability => value > 0.0 && value <= 1.0,
+            // Their bits are in the order of the numbers.
+            Rule::NotNegative => word < f32::INFINITY.to_bits(),
+            Rule::Increasing => {
+                let distance = value - f32::from_bits(previous);
+                value.is_finite() && (i == 0 || (distance > 0.0 && distance.is_finite()))
+            }
+            Rule::Flag => word <= 1,
+            Rule::OddExponent => word == 0 || (word % 2 == 1 && word >= 3 && word <= 15),
             Rule::Ascending => value.is_finite() && (i == 0 || value >= f32::from_bits(previous)),
             Rule::Descending => i == 0 || word <= previous,
             Rule::Permutation => (word as usize) < count && !occurs(word, image, offset, i),
             Rule::Within(limit) => (word as i32).unsigned_abs() <= limit,
+            Rule::PositiveDiagonal(rows) => {
+                let on_diagonal = i == diagonal;
+                if on_diagonal {
+                    diagonal += rows + 1;
+                }
+                value.is_finite() && (value > 0.0 || !on_diagonal)
+            }
             Rule::Requantization => word as i16 >= 0 && word >> 16 <= 31,
         };
         if !fits {

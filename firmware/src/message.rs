@@ -78,6 +78,8 @@ pub enum Refusal {
     },
     /// The density is infinite here.
     Singular,
+    /// The density is 0 here: a feature is out of its sensor's range.
+    OutsideSupport,
 }
 
 impl From<ReadingError> for Refusal {
@@ -89,6 +91,7 @@ impl From<ReadingError> for Refusal {
             }
             ReadingError::ContextNotFinite { index } => Self::ContextNotFinite { index: index as u32 },
             ReadingError::Singular => Self::Singular,
+            ReadingError::OutsideSupport => Self::OutsideSupport,
         }
     }
 }
@@ -102,6 +105,7 @@ impl fmt::Display for Refusal {
             }
             Self::ContextNotFinite { index } => write!(f, "context value {index} is not a finite number"),
             Self::Singular => f.write_str("the density is infinite at this reading"),
+            Self::OutsideSupport => f.write_str("a feature is out of its sensor's range: the density is zero there"),
         }
     }
 }

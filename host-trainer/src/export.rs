@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 use crate::calibrate::{Calibrated, KNOTS};
 use crate::data::Matrix;
 use crate::image::Image;
-use crate::layers::{Layer, Rows, Standardize, View, compose};
+use crate::layers::{Layer, Rows, Standardize, View, compose, fold};
 use crate::model::architecture::{Architecture, Arithmetic, Calibration, NumberFormat};
 use crate::model::{Body, Metadata, Model, ModelError};
 use crate::train::Flow;
@@ -59,26 +59,41 @@ impl Written {
         let (features, context) = (flow.features(), flow.context());
         assert!(features <= MOST_FEATURES, "a flow has at most {MOST_FEATURES} features");
         let format = if rows.is_some() { NumberFormat::Int8 } else { NumberFormat::Float };
-        let mut image = Image::default();
-        Standardize::write(&flow.mean[..features], &flow.inverse_scale[..features], &mut image);
-        if context > 0 {
-            image.f32s(&flow.mean[features..]);
-            image.f32s(&flow.inverse_scale[features..]);
-        }
-        let mut layers = Vec::new();
+        let written = |write: &dyn Fn(&mut Image)| {
+            let mut image = Image::default();
+            write(&mut image);
+            image.0
+        };
+        let (mean, inverse_scale) = (&flow.mean, &flow.inverse_scale);
+        let first = written(&|image| Standardize::write(&mean[..features], &inverse_scale[..features], image));
+        let mut pieces = vec![(Layer::from(Standardize { features }), first)];
         for (trained, parameters) in flow.sequence.with_parameters(&flow.parameters) {
             let layer = trained.layer(format);
-            let start = image.0.len();
-            trained.write(parameters, rows.as_ref(), &mut image);
+            let values = written(&|image| trained.write(parameters, rows.as_ref(), image));
             if let Some(rows) = &mut rows {
-                let body = Body::new(&image.0[start..]);
+                let body = Body::new(&values);
                 pass(rows, &*layer.view(&mut body.as_bytes()).expect("a layer writes what it is"));
             }
+            pieces.push((layer, values));
+        }
+        let mut pieces = fold(pieces).into_iter();
+        let (first, values) = pieces.next().expect("the standardization");
+        let mut image = Image(values);
+        if context > 0 {
+            image.f32s(&mean[features..]);
+            image.f32s(&inverse_scale[features..]);
+        }
+        let mut layers = Vec::new();
+        for (layer, values) in pieces {
             layers.push(layer);
+            image.0.extend(values);
+        }
+        if layers.is_empty() {
+            // Nothing is behind the standardization that would see a context.
+            image.0.truncate(first.schema().size());
         }
         let (base, parameters) = flow.base_with_parameters();
         base.write(parameters, &mut image);
-        let first = Layer::from(Standardize { features });
         let layers = match (layers.is_empty(), context) {
             (true, _) => first,
             (false, 0) => first.then(compose(layers)),

@@ -4,7 +4,10 @@
 //! on a feature if moving the feature moves it.
 
 use flowlet::model_file::LoadError;
-use flowlet::{AffineCoupling, Chain, Cube, Detector, Float, Flow, Inverse, Layer, Permute, Reverse, Turned};
+use flowlet::{
+    AffineCoupling, Chain, Cube, Detector, Elementwise, Float, Flow, Householder, Inverse, Layer, LuLinear, Permute,
+    Planar, Pointwise, Power, Reverse, Sylvester, Turned,
+};
 use flowlet_tests::models::{Style, image};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -80,6 +83,18 @@ fn checks_say_what_the_layers_do() {
     add(compare::<[Chain<Turned<Chain<Permute<5>, Reverse>>, Coupling<4, 1, 1>>; 5], 5>(&mut rng));
     add(compare::<Chain<Permuted<4, 2, 2, 1>, Chain<Permute<4>, Permuted<4, 1, 3, 2>>>, 4>(&mut rng));
     add(compare::<Chain<Cube, [Permuted<6, 2, 4, 2>; 2]>, 6>(&mut rng));
+    add(compare::<Chain<Chain<Permute<4>, Elementwise<4, Power>>, [Permuted<4, 2, 2, 1>; 2]>, 4>(&mut rng));
+    add(compare::<Turned<Chain<Permuted<4, 2, 2, 1>, Chain<Permute<4>, Elementwise<4, Power>>>>, 4>(&mut rng));
+    add(compare::<Householder<5, 1>, 5>(&mut rng));
+    add(compare::<Chain<Turned<Planar<4>>, LuLinear<4>>, 4>(&mut rng));
+    add(compare::<Turned<Chain<Permute<4>, Sylvester<4, 2>>>, 4>(&mut rng));
+    add(compare::<Chain<Pointwise<2, 3, LuLinear<2>>, Permuted<6, 3, 3, 2>>, 6>(&mut rng));
+    add(compare::<[Chain<Permute<6>, Turned<Pointwise<3, 2, Householder<3, 1>>>>; 2], 6>(&mut rng));
+    add(compare::<[Chain<Permute<6>, Pointwise<3, 2, Coupling<1, 2, 1>>>; 3], 6>(&mut rng));
+    add(compare::<Chain<Pointwise<3, 2, Permute<3>>, [Chain<Coupling<3, 3, 2>, Pointwise<2, 3, Reverse>>; 3]>, 6>(
+        &mut rng,
+    ));
+    add(compare::<Chain<Pointwise<1, 4, Cube>, Pointwise<4, 1, Pointwise<2, 2, LuLinear<2>>>>, 4>(&mut rng));
     println!("{sum:?}: sound, a feature never transformed, a pair kept apart");
     assert!(sum.iter().all(|count| *count > 20), "{sum:?}: every outcome is to be seen");
 }

@@ -16,6 +16,9 @@ fn rng(seed: u64) -> ChaCha8Rng {
 fn point(case: &Case, rng: &mut ChaCha8Rng) -> (Vec<f64>, Vec<f64>) {
     let mut value = || -> f64 {
         let value: f64 = rng.sample(Normal);
+        if case.positive {
+            return value.abs().min(4.0) + 0.3;
+        }
         // Away from the cube's singularity.
         if case.singular { value + value.signum() * 0.3 } else { value }
     };
@@ -44,7 +47,7 @@ fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
 #[test]
 fn round_trips_return_and_log_determinants_cancel() {
     every(|case, style, rng| {
-        if style == Style::Hostile {
+        if style == Style::Hostile || !case.is_bijector() {
             return;
         }
         for _ in 0..10 {
@@ -73,7 +76,7 @@ fn round_trips_return_and_log_determinants_cancel() {
 #[test]
 fn round_trips_return_in_single_precision() {
     every(|case, style, rng| {
-        if style == Style::Hostile || case.singular {
+        if style == Style::Hostile || case.singular || !case.is_bijector() {
             return;
         }
         let (start, context) = point(case, rng);
@@ -101,30 +104,34 @@ fn log_determinants_are_those_of_the_numerical_jacobian() {
         let step = if case.steps { 1e-8 } else { 1e-6 };
         for _ in 0..3 {
             let (at, context) = point(case, rng);
-            for inverse in [true, false] {
-                let map = |x: &mut [f64]| {
-                    if inverse { case.double.inverse(x, &context) } else { case.double.forward(x, &context) }
-                };
-                let mut jacobian = DMatrix::<f64>::zeros(case.features, case.features);
-                for column in 0..case.features {
-                    let (mut up, mut down) = (at.clone(), at.clone());
-                    up[column] += step;
-                    down[column] -= step;
-                    let width = up[column] - down[column];
-                    map(&mut up);
-                    map(&mut down);
-                    for row in 0..case.features {
-                        jacobian[(row, column)] = (up[row] - down[row]) / width;
+            for direction in case.directions {
+                let map = |x: &mut [f64]| case.double.map(*direction, x, &context);
+                let determinant = |step: f64| {
+                    let mut jacobian = DMatrix::<f64>::zeros(case.features, case.features);
+                    for column in 0..case.features {
+                        let (mut up, mut down) = (at.clone(), at.clone());
+                        up[column] += step;
+                        down[column] -= step;
+                        let width = up[column] - down[column];
+                        map(&mut up);
+                        map(&mut down);
+                        for row in 0..case.features {
+                            jacobian[(row, column)] = (up[row] - down[row]) / width;
+                        }
                     }
+                    jacobian.lu().determinant()
+                };
+                let (determinant, shorter) = (determinant(step), determinant(step / 2.0));
+                let numerical = determinant.abs().ln();
+                // A step that was met shows itself: its slope depends on the length.
+                if case.steps && (numerical - shorter.abs().ln()).abs() > 1e-3 {
+                    continue;
                 }
-                let numerical = jacobian.lu().determinant().abs().ln();
+                // Without an inverse to try, this is what says that the map is one to one.
+                assert!(case.is_bijector() || determinant > 0.0, "{}: turned over at {at:?}", case.name);
                 let stated = map(&mut at.clone());
                 let bound = 2e-5 * (1.0 + stated.abs());
-                assert!(
-                    (numerical - stated).abs() < bound,
-                    "{}, inverse {inverse}: {stated}, but {numerical}",
-                    case.name
-                );
+                assert!((numerical - stated).abs() < bound, "{}, {direction:?}: {stated}, but {numerical}", case.name);
             }
         }
     });
@@ -136,21 +143,25 @@ fn single_precision_is_close_to_double() {
         if style == Style::Hostile || (case.composed && case.steps) {
             return;
         }
+        let mut apart = Vec::new();
         for _ in 0..10 {
             let (at, context) = point(case, rng);
-            // The same numbers in both, so that a step function sees the same.
+            // The same numbers in both.
             let single: Vec<f32> = at.iter().map(|value| *value as f32).collect();
             let mut double: Vec<f64> = single.iter().map(|value| f64::from(*value)).collect();
             let context: Vec<f32> = context.iter().map(|value| *value as f32).collect();
             let mut x = single.clone();
-            let log_det = case.single.inverse(&mut x, &context);
+            let log_det = case.single.map(case.directions[0], &mut x, &context);
             let context: Vec<f64> = context.iter().map(|value| f64::from(*value)).collect();
-            let expected = case.double.inverse(&mut double, &context);
+            let expected = case.double.map(case.directions[0], &mut double, &context);
             let found: Vec<f64> = x.iter().map(|value| f64::from(*value)).collect();
             let bound = 1e-5 * (1.0 + largest(&double));
-            assert!(distance(&found, &double) < bound, "{}: {found:?}, but {double:?}", case.name);
-            assert!((f64::from(log_det) - expected).abs() < 1e-4, "{}: {log_det}, but {expected}", case.name);
+            if distance(&found, &double) >= bound || (f64::from(log_det) - expected).abs() >= 1e-4 {
+                apart.push(format!("{found:?} and {log_det}, but {double:?} and {expected}"));
+            }
         }
+        // Once in a while a step lies between the two.
+        assert!(apart.len() <= usize::from(case.steps), "{}: {apart:#?}", case.name);
     });
 }
 
@@ -174,10 +185,34 @@ fn hostile_parameters_and_readings_are_mapped_without_a_panic() {
             let mut value = || extremes[rng.random_range(0..extremes.len())];
             let context: Vec<f32> = (0..case.context).map(|_| value()).collect();
             let mut x: Vec<f32> = (0..case.features).map(|_| value()).collect();
-            case.single.inverse(&mut x, &context);
-            case.single.forward(&mut x, &context);
+            for direction in case.directions {
+                case.single.map(*direction, &mut x, &context);
+            }
         }
     });
+}
+
+#[test]
+fn maps_of_one_direction_are_nowhere_singular() {
+    let mut tried = 0;
+    every(|case, style, rng| {
+        // A log-determinant that is a number says so, and its own law says that it is the map's.
+        if case.is_bijector() || case.composed {
+            return;
+        }
+        for size in [0.0, 1e-30, 1e-3, 1.0, 30.0, 1e5] {
+            let (at, context) = point(case, rng);
+            let mut double: Vec<f64> = at.iter().map(|value| size * value).collect();
+            let mut single: Vec<f32> = double.iter().map(|value| *value as f32).collect();
+            let context_single: Vec<f32> = context.iter().map(|value| *value as f32).collect();
+            let log_det = case.double.map(case.directions[0], &mut double, &context);
+            let log_det_single = case.single.map(case.directions[0], &mut single, &context_single);
+            assert!(log_det.is_finite(), "{}, {style:?}: {log_det} at {size} times {at:?}", case.name);
+            assert!(log_det_single.is_finite(), "{}, {style:?}: {log_det_single} at {size} times {at:?}", case.name);
+            tried += 1;
+        }
+    });
+    assert!(tried > 1000);
 }
 
 #[test]

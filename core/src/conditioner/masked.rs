@@ -129,7 +129,7 @@ impl MaskedShape {
             && self.inputs() <= WIDEST
             && self.hidden <= WIDEST
             && self.deep <= hidden::DEEPEST
-            && !(self.body.pairs() && !self.deep.is_multiple_of(2))
+            && (self.deep.is_multiple_of(2) || !self.body.pairs())
             && is_stride(self.stride)
             && self.stride <= 4 * WIDEST
     }

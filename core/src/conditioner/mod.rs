@@ -94,7 +94,7 @@ impl Shape {
         self.inputs <= WIDEST
             && self.hidden <= WIDEST
             && self.deep <= hidden::DEEPEST
-            && !(self.body.pairs() && !self.deep.is_multiple_of(2))
+            && (self.deep.is_multiple_of(2) || !self.body.pairs())
     }
 }
 

@@ -1,9 +1,13 @@
 //! Base distributions as the host knows them, one file each: what the type says, its mathematics, and how it is trained
 //! and written.
 
+mod mixture;
 mod standard_normal;
+mod student_t;
 
+pub use mixture::{Mixture, TrainedMixture};
 pub use standard_normal::{StandardNormal, TrainedStandardNormal};
+pub use student_t::{StudentT, TrainedStudentT, constant};
 
 use std::fmt::Debug;
 
@@ -18,8 +22,8 @@ use crate::train::{Batch, Real};
 pub trait BaseKind: Debug + Send + Sync {
     /// The core's record.
     fn record(&self) -> &'static Record;
-    /// D.
-    fn features(&self) -> usize;
+    /// Whether its shapes fit a flow of so many features, as the compiler checks them for a type.
+    fn fits(&self, features: usize) -> bool;
     /// The type in Rust; `None` for what a flow has unless it says otherwise.
     fn rust_type(&self) -> Option<String>;
     /// The mathematics on the values at the start of `bytes`, which moves behind them; `None` when they are too few.
@@ -64,6 +68,10 @@ macro_rules! bases {
 bases! {
     /// Independent standard normal coordinates.
     StandardNormal,
+    /// Independent Student t coordinates.
+    StudentT,
+    /// Several normal distributions.
+    Mixture,
 }
 
 /// The arithmetic of a base that is trained with its flow; its parameters are a slice behind those of the layers.

@@ -1,6 +1,6 @@
 //! The standard normal base: independent coordinates of mean 0 and variance 1.
 
-use flowlet::base::{self, standard_normal_deviate, standard_normal_log_prob};
+use flowlet::base::{standard_normal, standard_normal_deviate, standard_normal_log_prob};
 use flowlet::schema::Record;
 use flowlet::{Libm, Micromath};
 use rand::Rng;
@@ -24,11 +24,12 @@ pub struct StandardNormal {
 
 impl BaseKind for StandardNormal {
     fn record(&self) -> &'static Record {
-        forever(base::record(forever(base::parameters(self.features, self.elementary.name()))))
+        let parameters = standard_normal::parameters(self.features, self.elementary.name());
+        forever(standard_normal::record(forever(parameters)))
     }
 
-    fn features(&self) -> usize {
-        self.features
+    fn fits(&self, features: usize) -> bool {
+        self.features == features
     }
 
     fn rust_type(&self) -> Option<String> {

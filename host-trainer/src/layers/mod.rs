@@ -4,24 +4,43 @@
 //! [`Layer`] is the value of a type: a RON term that reads back as the same text, byte for byte, as the core's canonical
 //! description. A new layer is a file beside its neighbours and its name in the list of `kinds!`.
 
+mod act_norm;
+mod batched;
 mod conditioned;
 mod coupling;
 mod cube;
+mod elementwise;
+mod fold;
+mod householder;
+mod lu_linear;
 mod masked_autoregressive;
 mod permute;
+mod planar;
+mod pointwise;
+mod radial;
 mod reverse;
 mod sequence;
 mod standardize;
+mod sylvester;
 mod trained;
 mod view;
 
+pub use act_norm::TrainedActNorm;
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
+pub use elementwise::{ElementMap, Elementwise, Support, TrainedElementwise, TrainedMap};
+pub use fold::{Piece, fold};
+pub use householder::{Householder, TrainedHouseholder};
+pub use lu_linear::{LuLinear, TrainedLuLinear};
 pub use masked_autoregressive::{MaskedAutoregressive, TrainedMaskedAutoregressive};
 pub use permute::{Permute, TrainedPermute};
+pub use planar::{Planar, TrainedPlanar};
+pub use pointwise::{Pointwise, TrainedPointwise};
+pub use radial::{Radial, TrainedRadial};
 pub use reverse::Reverse;
 pub use sequence::{Sequence, compose};
 pub use standardize::Standardize;
+pub use sylvester::{Sylvester, TrainedSylvester};
 pub use trained::{Rows, Trainable, Trained};
 pub use view::{Computed, Mathematics, View, scalar, slice};
 
@@ -127,10 +146,24 @@ kinds! {
     Reverse,
     /// x = z³.
     Cube,
+    /// A fixed map for each feature.
+    Elementwise,
     /// Some features condition the others.
     Coupling,
     /// Every feature is conditioned on those before it.
     MaskedAutoregressive,
+    /// Triangular factors of a matrix.
+    LuLinear,
+    /// Reflections.
+    Householder,
+    /// A step across a hyperplane.
+    Planar,
+    /// A step around a center.
+    Radial,
+    /// Steps across hyperplanes.
+    Sylvester,
+    /// A layer at every position.
+    Pointwise,
 }
 
 /// Compositions have schemas, not records.

@@ -4,7 +4,7 @@
 //! number is the core's, so the results have the device's bits.
 
 use flowlet::calibration::CalibrationView;
-use flowlet::flow::check_finite;
+use flowlet::flow::{check_finite, check_support};
 use flowlet::{Assessment, ReadingError};
 use rand::Rng;
 
@@ -54,6 +54,7 @@ impl<'a> Scorer<'a> {
         check_finite(reading, context)?;
         let mut z = reading.to_vec();
         let log_det = self.layers.inverse(&mut z, context);
+        check_support(log_det)?;
         Ok((z, log_det))
     }
 

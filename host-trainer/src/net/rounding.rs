@@ -20,6 +20,7 @@ impl Spread {
     /// Of inputs given as rows of `inputs`, the constant 1 of the bias as last column, with a weight for each row.
     ///
     /// Where the moments are not finite the columns are rounded independently.
+    #[cfg(test)]
     pub fn new(inputs: &DMatrix<f64>, weights: Option<&[f64]>) -> Self {
         let moments = match weights {
             None => inputs.tr_mul(inputs),
@@ -69,14 +70,9 @@ fn damped(moments: DMatrix<f64>) -> DMatrix<f64> {
     moments + DMatrix::identity(size, size) * damping
 }
 
-/// The weights that bring the outputs of `inputs` closest to `targets` (a column for each output): `weights` (a row for
-/// each output, the bias last) corrected by least squares, for inputs that are not the ones that they were fitted to.
-pub fn corrected(weights: &DMatrix<f64>, inputs: &DMatrix<f64>, targets: &DMatrix<f64>) -> DMatrix<f64> {
-    let residual = targets - inputs * weights.transpose();
-    corrected_by(weights, inputs.tr_mul(inputs), &inputs.tr_mul(&residual))
-}
-
-/// [`corrected`] by the second moments of the inputs, and those of the inputs with what the outputs are short of.
+/// The weights (a row for each output, the bias last) that bring the outputs of inputs closest to their targets,
+/// corrected by least squares, for inputs that are not the ones that they were fitted to: by the second moments of the
+/// inputs, and those of the inputs with what the outputs are short of.
 pub fn corrected_by(weights: &DMatrix<f64>, moments: DMatrix<f64>, residual: &DMatrix<f64>) -> DMatrix<f64> {
     let correction = Cholesky::new(damped(moments))
         .map(|cholesky| cholesky.solve(residual))
@@ -130,7 +126,7 @@ mod tests {
         let inputs = DMatrix::from_fn(200, 4, |_, _| rng.random_range(-1.0..1.0)).insert_column(4, 1.0);
         let truth = DMatrix::from_fn(2, 5, |_, _| rng.random_range(-1.0..1.0));
         let targets = &inputs * truth.transpose();
-        let found = corrected(&DMatrix::zeros(2, 5), &inputs, &targets);
+        let found = corrected_by(&DMatrix::zeros(2, 5), inputs.tr_mul(&inputs), &inputs.tr_mul(&targets));
         assert!((found - truth).amax() < 1e-3);
     }
 

@@ -49,7 +49,7 @@ impl Apply for Activation {
         match self {
             Self::Relu => pairs.for_each(|(gradient, value)| *gradient = if *value > zero { *gradient } else { zero }),
             Self::Elu => {
-                pairs.for_each(|(gradient, value)| *gradient *= if *value > zero { one } else { one + *value })
+                pairs.for_each(|(gradient, value)| *gradient *= if *value > zero { one } else { one + *value });
             }
             Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= one - *value * *value),
         }

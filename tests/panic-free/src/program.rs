@@ -3,9 +3,12 @@
 use core::convert::Infallible;
 use core::hint::black_box;
 
+use flowlet::base::BaseRecord;
 use flowlet::{
-    AffineCoupling, Chain, Cube, Detector, Float, Flow, Forward, Int8, Inverse, Layer, Micromath, Permute, Reverse,
-    StandardNormal, Standardize, Turned, model_file,
+    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Elu, Float, Flow, Forward, Gated, Householder,
+    Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8,
+    Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial, Residual, Reverse, StandardNormal, Standardize,
+    StudentT, Sylvester, Tanh, Turned, model_file,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -23,8 +26,31 @@ type Conditioned = Chain<
     AffineCoupling<2, 3, Float<1, 4, 3, 2>>,
 >;
 
+/// Nets of other bodies and activations, and masked ones.
+type Autoregressive = Chain<
+    Chain<
+        MaskedAutoregressive<5, MaskedInt8<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Gated<Tanh>>>,
+        Turned<MaskedAutoregressive<5, MaskedFloat<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Residual<Elu>>>>,
+    >,
+    AffineCoupling<2, 3, Int8<2, 4, 2, 2, Residual<Tanh>>>,
+>;
+
 /// The layer with a singularity.
 type Cubed = Chain<Standardize<1>, Cube>;
+
+/// Sensors with a sign or a range.
+type Mapped = Chain<
+    Chain<Elementwise<3, Log>, Chain<Elementwise<3, InverseSoftplus>, Elementwise<3, Logit>>>,
+    Chain<
+        Chain<Elementwise<3, Atanh>, Elementwise<3, Power>>,
+        [Chain<AffineCoupling<1, 2, Float<1, 1, 0, 1>>, Reverse>; 3],
+    >,
+>;
+/// The linear layers.
+type Linear = Chain<Standardize<6>, Chain<LuLinear<6>, Chain<Householder<6, 2>, Pointwise<3, 2, LuLinear<3>>>>>;
+
+/// The layers that have one direction.
+type OneWay = Chain<Planar<6>, Chain<Radial<6>, Chain<Sylvester<6, 3>, Pointwise<2, 3, Planar<2>>>>>;
 
 /// Random enough for a program that never runs.
 struct Xorshift(u32);
@@ -51,22 +77,36 @@ impl TryRng for Xorshift {
 
 /// Calls all entry points of one type of model.
 #[inline(never)]
-fn call<const D: usize, L, const C: usize, const N: usize>(file: &[u8], values: &[f32])
+fn call<const D: usize, L, B, const C: usize, const N: usize>(file: &[u8], values: &[f32])
 where
+    B: Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable,
     L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable,
 {
-    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_flash(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_flash(file) {
         score(model, values);
     }
-    if let Ok(model) = Detector::<Flow<D, L, StandardNormal<D>, C>, N>::from_postcard(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_postcard(file) {
         score(&model, values);
     }
 }
 
-fn score<const D: usize, L, const C: usize, const N: usize>(
-    model: &Detector<Flow<D, L, StandardNormal<D>, C>, N>,
-    values: &[f32],
-) where
+/// Calls what a model has whose layers have one direction.
+#[inline(never)]
+fn call_one_way<const D: usize, L>(file: &[u8])
+where
+    L: Layer + Forward<D> + FromBytes + KnownLayout + Immutable,
+{
+    if let Ok(model) = Detector::<Flow<D, L>, 1>::from_flash(file) {
+        black_box(model.flow.sample(&mut Xorshift(black_box(1)), &[]));
+    }
+    if let Ok(model) = Detector::<Flow<D, Turned<L>>, 1>::from_flash(file) {
+        let _ = black_box(model.flow.log_prob(&black_box([0.5; D]), &[]));
+    }
+}
+
+fn score<const D: usize, L, B, const C: usize, const N: usize>(model: &Detector<Flow<D, L, B, C>, N>, values: &[f32])
+where
+    B: Base<D> + BaseRecord,
     L: Layer + Inverse<D, C> + Forward<D, C>,
 {
     let (reading, context) = (black_box([0.5; D]), black_box([0.5; C]));
@@ -85,10 +125,15 @@ extern "C" fn entry() {
     if let Ok(length) = model_file::length(file)
         && let Some(file) = file.get(..length)
     {
-        call::<8, Quantized, 0, 128>(file, values);
-        call::<5, Odd, 0, 16>(file, values);
-        call::<5, Conditioned, 2, 1>(file, values);
-        call::<1, Cubed, 0, 1>(file, values);
+        call::<8, Quantized, StandardNormal<8>, 0, 128>(file, values);
+        call::<5, Odd, StandardNormal<5>, 0, 16>(file, values);
+        call::<5, Conditioned, StandardNormal<5>, 2, 1>(file, values);
+        call::<1, Cubed, StandardNormal<1>, 0, 1>(file, values);
+        call::<3, Mapped, StudentT<3>, 0, 4>(file, values);
+        call::<3, Mapped, Mixture<3, 2>, 0, 4>(file, values);
+        call::<6, Linear, StandardNormal<6>, 0, 1>(file, values);
+        call_one_way::<6, OneWay>(file);
+        call::<5, Autoregressive, StandardNormal<5>, 3, 1>(file, values);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

@@ -3,8 +3,9 @@
 use flowlet::base::BaseRecord;
 use flowlet::model_file::{Architecture, LoadError};
 use flowlet::{
-    Additive, Affine, AffineCoupling, Assessment, Base, Chain, Coupling, Cube, Detector, Float, Flow, Forward, Int8,
-    Inverse, Layer, Micromath, Permute, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, Turned,
+    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Float,
+    Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture,
+    Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Turned,
     scale, spline,
 };
 use rand::Rng;
@@ -98,13 +99,19 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
         "cubes in between": Flow<5, Chain<[Chain<Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Cube>, Reverse>; 3], Standardize<5>>>, 4;
         "micromath": Flow<5, Chain<[Chain<AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Micromath>, Reverse>; 4], Standardize<5>>, StandardNormal<5, Micromath>>, 4;
         "splines": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 1, 18>, Spline<8>>>; 3]>>, 4;
-        "floored splines": Flow<5, Chain<Coupling<2, 3, Float<1, 2, 0, 6>, Turned<Spline<3, spline::Floored>>>, Chain<Reverse, Coupling<3, 2, Float<2, 2, 0, 48>, Spline<32, spline::Floored>>>>, StandardNormal<5>, 2>, 4;
-        "mixtures": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 0, 9>, Sigmoidal<4>>>; 3]>>, 4;
+        "floored splines": Flow<5, Chain<Coupling<2, 3, Float<1, 2, 0, 9>, Turned<Spline<4, spline::Floored>>>, Chain<Reverse, Coupling<3, 2, Float<2, 2, 0, 48>, Spline<32, spline::Floored>>>>, StandardNormal<5>, 2>, 4;
+        "mixtures of sigmoids": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 0, 9>, Sigmoidal<4>>>; 3]>>, 4;
         "additive": Flow<3, [Chain<Chain<Coupling<1, 2, Float<1, 2, 1, 1>, Additive>, Cube>, Reverse>; 4]>, 4;
         "scales": Flow<3, Chain<
             Chain<Scaled<Affine<scale::Exp>>, Chain<Reverse, Scaled<Affine<scale::Softplus>>>>,
             Chain<Chain<Reverse, Scaled<Turned<Affine<scale::Sigmoid>>>>, Chain<Reverse, Scaled<Turned<Affine<scale::InverseSigmoid>>>>>
         >>, 4;
+        "linear": Flow<6, Chain<Standardize<6>, Chain<[Chain<Permute<6>, LuLinear<6>>; 2], Turned<Chain<Householder<6, 3>, Pointwise<3, 2, LuLinear<3>>>>>>>, 5;
         "turned, with context": Flow<5, Chain<[Turned<Chain<AffineCoupling<2, 3, Int8<2, 4, 1, 2>>, Reverse>>; 4], AffineCoupling<2, 3, Float<2, 4, 3, 2>>>, StandardNormal<5>, 3>, 32;
+        "log-normal": Flow<1, Chain<Elementwise<1, Log>, Standardize<1>>>, 4;
+        "positive and bounded": Flow<5, Chain<Elementwise<5, InverseSoftplus>, Chain<Elementwise<5, Logit>, Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Reverse>; 4]>>>>, 16;
+        "bounded, rooted, heavy tails": Flow<3, Chain<Elementwise<3, Atanh>, Chain<Elementwise<3, Power, Micromath>, Couplings<3, 1, 2, Int8<1, 2, 1, 1>, 6>>>, StudentT<3>>, 16;
+        "mixture": Flow<5, Couplings<5, 2, 3, Int8<1, 4, 1, 2>, 6>, Mixture<5, 3>>, 16;
+        "one component": Flow<2, Chain<Standardize<2>, [Chain<AffineCoupling<1, 1, Float<1, 2, 0, 1>>, Reverse>; 2]>, Mixture<2, 1, Micromath>>, 4;
     }
 }

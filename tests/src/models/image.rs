@@ -33,7 +33,11 @@ pub fn image(schema: &Schema, style: Style, rng: &mut impl Rng) -> Vec<u8> {
 /// If a field has a format and a rule for which there are no values here.
 pub fn body(architecture: &Architecture, style: Style, rng: &mut impl Rng) -> Vec<u8> {
     let mut body = image(architecture.layers, style, rng);
+    let start = body.len();
     fields(architecture.base, style, Place::default(), rng, &mut body);
+    if style != Style::Hostile {
+        consistent(architecture.base, &mut body[start..]);
+    }
     fields(architecture.calibration, style, Place::default(), rng, &mut body);
     assert_eq!(body.len(), architecture.size());
     body
@@ -49,7 +53,7 @@ fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>)
         Schema::Repeat(times, inner) => (0..*times).for_each(|_| layer(inner, style, rng, image)),
         Schema::Turned(inner) => layer(inner, style, rng, image),
         Schema::Within(record, inner) => {
-            fields(record, style, false, rng, image);
+            fields(record, style, Place::default(), rng, image);
             layer(inner, style, rng, image);
         }
     }
@@ -106,12 +110,53 @@ fn fields(record: &Record, style: Style, at: Place, rng: &mut impl Rng, image: &
         }
     }
     // The one field that follows from another: no rule of a schema says so.
-    if record.name == "Standardize" {
-        let features = count_of("mean").expect("a mean for each feature");
-        let scales = image[start + 4 * features..start + 8 * features].chunks(4);
-        let log_det: f64 = scales.map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())).ln()).sum();
-        image.truncate(start + 8 * features);
+    let scales = match record.name {
+        "Standardize" => count_of("mean").map(|features| (features..2 * features).collect::<Vec<_>>()),
+        "LuLinear" => count_of("bias").map(|features| (0..features).map(|i| i * (features + 1)).collect()),
+        _ => None,
+    };
+    if let Some(scales) = scales {
+        let value = |n: usize| f32::from_le_bytes(image[start + 4 * n..start + 4 * n + 4].try_into().unwrap());
+        let log_det: f64 = scales.into_iter().map(|n| f64::from(value(n)).ln()).sum();
+        image.truncate(image.len() - 4);
         image.extend((log_det as f32).to_le_bytes());
+    }
+}
+
+/// Makes fields of a base follow from others, as no rule of a schema says.
+fn consistent(base: &Record, image: &mut [u8]) {
+    let counts: Vec<usize> = base
+        .fields
+        .iter()
+        .map(|field| match field {
+            Field::Data { count, .. } => *count,
+            Field::Nested { .. } => 0,
+        })
+        .collect();
+    let value =
+        |image: &[u8], word: usize| f64::from(f32::from_le_bytes(image[4 * word..4 * word + 4].try_into().unwrap()));
+    let set = |image: &mut [u8], word: usize, bytes: [u8; 4]| image[4 * word..4 * word + 4].copy_from_slice(&bytes);
+    match base.name {
+        "StudentT" => {
+            for word in 0..counts[0] {
+                let constant = flowlet_trainer::base::constant(value(image, word));
+                set(image, counts[0] + word, (constant as f32).to_le_bytes());
+            }
+        }
+        "Mixture" => {
+            let (components, features) = (counts[0], counts[2] / counts[0].max(1));
+            for component in 0..components {
+                // Equal weights.
+                let share = 1.0 / components as f64;
+                let scales =
+                    (0..features).map(|i| value(image, 2 * components + counts[2] + component * features + i).ln());
+                let offset = share.ln() + scales.sum::<f64>() - 0.5 * features as f64 * std::f64::consts::TAU.ln();
+                set(image, component, (offset as f32).to_le_bytes());
+                let behind = (components - 1 - component) as f64 * share;
+                set(image, components + component, ((behind * 4_294_967_296.0) as u32).to_le_bytes());
+            }
+        }
+        _ => {}
     }
 }
 
@@ -144,6 +189,41 @@ fn data(element: Element<'_>, format: Format, rule: Rule, count: usize, rng: &mu
             values.sort_unstable_by(|a, b| b.cmp(a));
             image.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         }
+        (Format::F32, Rule::Increasing) => {
+            // Around the points of the laws.
+            let (low, high) = match element.style {
+                Style::Hostile => (-1.0..0.0, 1.0..1e30),
+                _ => (-5.0..-0.5, 6.0..9.0),
+            };
+            assert_eq!(count, 2, "bounds of a feature");
+            image.extend(rng.random_range::<f32, _>(low).to_le_bytes());
+            image.extend(rng.random_range::<f32, _>(high).to_le_bytes());
+        }
+        (Format::F32, Rule::NotNegative) => (0..count).for_each(|_| {
+            let value = if rng.random() {
+                single(Element { name: "inverse_scale", ..element }, Rule::Positive, rng)
+            } else {
+                0.0
+            };
+            image.extend(value.to_le_bytes());
+        }),
+        (Format::U32, Rule::Flag) => (0..count).for_each(|_| image.extend(rng.random_range(0..2_u32).to_le_bytes())),
+        (Format::U32, Rule::OddExponent) => (0..count).for_each(|_| {
+            let exponents = if element.style == Style::Hostile { [0, 3, 15] } else { [0, 3, 5] };
+            image.extend(u32::to_le_bytes(exponents[rng.random_range(0..3)]));
+        }),
+        (Format::F32, Rule::PositiveDiagonal(rows)) => {
+            for n in 0..count {
+                let rule = if n % (rows + 1) == 0 { Rule::Positive } else { Rule::Finite };
+                // Random triangles are singular to the eye unless what is off the diagonal is small.
+                let value = match element.style {
+                    Style::Hostile => single(element, rule, rng),
+                    _ if rule == Rule::Positive => rng.random_range(0.3..3.0),
+                    _ => rng.random_range(-1.0..1.0) / (rows as f32).sqrt(),
+                };
+                image.extend(value.to_le_bytes());
+            }
+        }
         (Format::F32, _) => (0..count).for_each(|_| image.extend(single(element, rule, rng).to_le_bytes())),
         (Format::I8, _) => (0..count).for_each(|_| image.extend(weight(element, rng).to_le_bytes())),
         (Format::I32, Rule::Within(limit)) => {
@@ -174,6 +254,9 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
         (_, "scale") => rng.random_range(2e-7..1e-6) / f32::from(1_u16 << element.at.reads),
         (_, "weights") => rng.random_range(0.0..2.0) / (element.fan_in as f32).sqrt(),
         (_, "bias") => rng.random_range(0.0..0.5),
+        (_, "degrees") => rng.random_range(1.0..30.0),
+        // Slopes of a tanh that neither vanish nor saturate.
+        (_, "u" | "w" | "vectors" | "triangles" | "diagonal") => rng.random_range(0.0..1.0),
         (_, "threshold") => rng.random_range(0.0..60.0),
         (_, "false_alarm_rate") => 0.01,
         _ => rng.random_range(0.0..5.0),

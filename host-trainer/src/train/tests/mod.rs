@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod gradients;
+mod written;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

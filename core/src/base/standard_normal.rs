@@ -1,32 +1,14 @@
-//! Base distributions: what the flow maps the data to.
+//! The standard normal distribution: independent coordinates of mean 0 and variance 1.
 
 use core::marker::PhantomData;
 
 use rand_core::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use super::{Base, BaseRecord, HALF_LN_TAU};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Parameter, Record, Value};
-
-/// A distribution over `D` coordinates whose density is known and that can be sampled.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a base distribution over {D} coordinates",
-    note = "the base of a flow has the dimension of the flow: `StandardNormal<D>` for `Flow<D, ..>`"
-)]
-pub trait Base<const D: usize, T: Real = f32> {
-    /// The log-density at `z`, in nats.
-    fn log_prob(&self, z: &[T; D]) -> T;
-
-    /// One sample.
-    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> [T; D];
-}
-
-/// What the compiler knows of a base.
-pub trait BaseRecord {
-    /// Shapes and stored fields.
-    const RECORD: Record;
-}
 
 /// The standard normal distribution: independent coordinates of mean 0 and variance 1. Stores nothing.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -63,9 +45,6 @@ pub const fn parameters(features: usize, elementary: &'static str) -> [Parameter
 pub const fn record(parameters: &'static [Parameter]) -> Record {
     Record::stored("StandardNormal", parameters, &[])
 }
-
-/// ln(2π) / 2.
-const HALF_LN_TAU: f32 = 0.918_938_5;
 
 /// The standard normal log-density of a slice: Σ (-z²/2) - n ln(2π)/2, summed in order.
 #[inline]

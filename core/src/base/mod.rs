@@ -1,0 +1,94 @@
+//! Base distributions, one file each: what the flow maps the data to.
+//!
+//! | base | stores | for |
+//! |---|---|---|
+//! | [`StandardNormal`] | nothing | what a flow has unless its type says otherwise |
+//! | [`StudentT`] | degrees of freedom for each coordinate | tails that are heavier than a normal distribution's |
+//! | [`Mixture`] | M normal distributions | several operating modes, which no smooth map makes from one |
+//!
+//! Every file has the same parts: the typed base, its record, its log-density on slices, which the host shares, and its
+//! samples, drawn without a loop that a broken generator of random numbers could block.
+
+pub mod mixture;
+pub mod standard_normal;
+pub mod student_t;
+
+pub use mixture::Mixture;
+pub use standard_normal::{StandardNormal, standard_normal_deviate, standard_normal_log_prob};
+pub use student_t::StudentT;
+
+use rand_core::Rng;
+
+use crate::real::Real;
+use crate::schema::Record;
+
+/// A distribution over `D` coordinates whose density is known and that can be sampled.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a base distribution over {D} coordinates",
+    note = "the base of a flow has the dimension of the flow: `StandardNormal<D>` for `Flow<D, ..>`"
+)]
+pub trait Base<const D: usize, T: Real = f32> {
+    /// The log-density at `z`, in nats.
+    fn log_prob(&self, z: &[T; D]) -> T;
+
+    /// One sample.
+    fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> [T; D];
+}
+
+/// What the compiler knows of a base.
+pub trait BaseRecord {
+    /// Shapes and stored fields.
+    const RECORD: Record;
+}
+
+/// ln(2π) / 2.
+const HALF_LN_TAU: f32 = 0.918_938_5;
+
+/// A uniform number between 0 and 1 from 31 of 32 bits, in the middle of its cell: never 0.
+#[inline]
+fn uniform<T: Real>(bits: u32) -> T {
+    (T::from_i32((bits >> 1) as i32) + T::from_f32(0.5)) * T::from_f32(1.0 / 2_147_483_648.0)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::convert::Infallible;
+    use std::vec::Vec;
+
+    use rand_core::TryRng;
+
+    /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
+    pub(super) struct Splitmix(pub u64);
+
+    impl TryRng for Splitmix {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            self.try_next_u64().map(|word| (word >> 32) as u32)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            Ok(word ^ (word >> 31))
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            for byte in bytes {
+                *byte = self.try_next_u32()? as u8;
+            }
+            Ok(())
+        }
+    }
+
+    /// The largest distance between the distribution of values in (0, 1) and the uniform one (Kolmogorov and Smirnov).
+    pub(super) fn distance(mut values: Vec<f64>) -> f64 {
+        values.sort_by(f64::total_cmp);
+        let n = values.len() as f64;
+        let gap = |(rank, value): (usize, &f64)| (value - rank as f64 / n).max((rank + 1) as f64 / n - value);
+        values.iter().enumerate().map(gap).fold(0.0, f64::max)
+    }
+}

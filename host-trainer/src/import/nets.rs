@@ -364,7 +364,8 @@ impl Mlp {
     /// How many of the features in `order` each hidden unit sees, the first ones; for each space of units.
     fn degrees(&self, order: &[usize]) -> Vec<Vec<usize>> {
         let hidden = &self.layers[..self.layers.len() - 1];
-        let mut degrees: Vec<Vec<usize>> = hidden.iter().map(|layer| vec![0; layer.outputs]).collect();
+        let own = |index: usize| if self.space_behind(index) == index { hidden[index].outputs } else { 0 };
+        let mut degrees: Vec<Vec<usize>> = (0..hidden.len()).map(|index| vec![0; own(index)]).collect();
         let mut position = vec![0; self.inputs()];
         order.iter().enumerate().for_each(|(at, feature)| position[*feature] = at + 1);
         loop {

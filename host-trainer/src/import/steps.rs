@@ -2,7 +2,8 @@
 //! does nothing is left out.
 
 use crate::image::Image;
-use crate::layers::{Layer, LuLinear, Permute, Piece, Reverse, Standardize};
+use crate::layers::{Coupling, Layer, LuLinear, MaskedAutoregressive, Permute, Piece, Reverse, Standardize};
+use crate::univariate::Map;
 
 /// What a reading meets, data -> base.
 #[derive(Clone, Debug)]
@@ -88,26 +89,71 @@ impl Steps {
     }
 
     /// The layers with their images.
+    ///
+    /// A change of units is stored rounded, and what rounding has changed so far is made up for by the next one: however
+    /// many follow each other, the units are off by the rounding of the last.
     pub fn pieces(self) -> Vec<Piece> {
         let features = self.features;
-        let written = |write: &dyn Fn(&mut Image)| {
+        // With x as it is here, slope x + offset is what it should be.
+        let (mut slope, mut offset) = (vec![1.0; features], vec![0.0; features]);
+        let mut pieces = Vec::new();
+        for step in self.steps {
             let mut image = Image::default();
-            write(&mut image);
-            image.0
-        };
-        let piece = |step| match step {
-            Step::Permute(source) if source.iter().rev().copied().eq(0..features) => (Reverse {}.into(), Vec::new()),
-            Step::Permute(source) => {
-                let image = written(&|image| source.iter().for_each(|index| image.u32(*index as u32)));
-                (Permute { features }.into(), image)
-            }
-            Step::Units { mean, scale } => {
-                let image = written(&|image| Standardize::write(&single(&mean), &single(&scale), image));
-                (Standardize { features }.into(), image)
-            }
-            Step::Layer(layer, image) => (layer, image),
-        };
-        self.steps.into_iter().map(piece).collect()
+            let layer = match step {
+                Step::Permute(source) => {
+                    for carried in [&mut slope, &mut offset] {
+                        *carried = source.iter().map(|index| carried[*index]).collect();
+                    }
+                    if source.iter().rev().copied().eq(0..features) {
+                        Reverse {}.into()
+                    } else {
+                        source.iter().for_each(|index| image.u32(*index as u32));
+                        Permute { features }.into()
+                    }
+                }
+                Step::Units { mut mean, mut scale } => {
+                    for (((mean, scale), slope), offset) in
+                        mean.iter_mut().zip(&mut scale).zip(&mut slope).zip(&mut offset)
+                    {
+                        let (exact_mean, exact_scale) = ((*mean - *offset) / *slope, *scale * *slope);
+                        (*mean, *scale) = (f64::from(exact_mean as f32), f64::from(exact_scale as f32));
+                        *slope = exact_scale / *scale;
+                        *offset = (*mean - exact_mean) * exact_scale;
+                    }
+                    Standardize::write(&single(&mean), &single(&scale), &mut image);
+                    Standardize { features }.into()
+                }
+                Step::Layer(layer, values) => {
+                    // z = x s + t keeps a factor of x, but for t; nothing else keeps it.
+                    if !is_affine(&layer) {
+                        slope.fill(1.0);
+                    }
+                    offset.fill(0.0);
+                    image = Image(values);
+                    layer
+                }
+            };
+            pieces.push((layer, image.0));
+        }
+        pieces
+    }
+}
+
+/// Whether a layer scales and shifts features.
+fn is_affine(layer: &Layer) -> bool {
+    fn scales(map: &Map) -> bool {
+        match map {
+            Map::Additive {} | Map::Affine { .. } => true,
+            Map::Turned { map } => scales(map),
+            Map::Spline { .. } | Map::Sigmoidal { .. } => false,
+        }
+    }
+    match layer {
+        Layer::Coupling(Coupling { map, .. }) | Layer::MaskedAutoregressive(MaskedAutoregressive { map, .. }) => {
+            scales(map)
+        }
+        Layer::Turned(layer) => is_affine(layer),
+        _ => false,
     }
 }
 

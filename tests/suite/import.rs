@@ -91,6 +91,10 @@ const NAMES: [&str; 7] = [
     "normflows_affine_coupling",
 ];
 
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|value| f64::from(*value)).collect()
+}
+
 /// The farthest that f32 and f64 were from the library.
 #[derive(Debug, Default)]
 struct Farthest {
@@ -101,6 +105,8 @@ struct Farthest {
     z: f64,
     z_f64: f64,
     round_trip: f64,
+    round_trip_f64: f64,
+    their_round_trip: f64,
 }
 
 #[test]
@@ -141,23 +147,33 @@ fn densities_are_those_of_the_libraries() {
             let x = single(x);
             let found = f64::from(scorer.log_prob(&x, &[]).expect("a density"));
             let distance = (found - expected).abs();
-            assert!(distance < (1e-5 * expected.abs()).max(5e-4), "{name} at {x:?}: {found}, the library {expected}");
+            // At more than a hundred deviations, roundings of log-scales up to 6.9 are what is left.
+            let share = if *expected < -5e3 { 5e-5 } else { 1e-5 };
+            let bound = (share * expected.abs()).max(5e-4);
+            assert!(distance < bound, "{name} at {x:?}: {found}, the library {expected}");
             farthest.log_prob = farthest.log_prob.max(distance);
             let latent = scorer.latent(&x, &[]).expect("base coordinates");
             for (found, z) in latent.iter().zip(&z) {
                 let distance = (f64::from(*found) - z).abs() / (1.0 + z.abs());
-                assert!(distance < 1e-5, "{name} at {x:?}: z {latent:?}, the library's {z:?}");
+                assert!(distance < 2e-5, "{name} at {x:?}: z {latent:?}, the library's {z:?}");
                 farthest.z = farthest.z.max(distance);
             }
+            let distance = |back: &[f64]| {
+                let distances =
+                    back.iter().zip(&x).map(|(back, x)| (back - f64::from(*x)).abs() / (1.0 + f64::from(x.abs())));
+                distances.fold(0.0, f64::max)
+            };
             let mut back = latent;
             layers.forward(&mut back, &[]);
-            for ((back, x), theirs) in back.iter().zip(&x).zip(&theirs) {
-                let distance = f64::from((back - x).abs() / (1.0 + x.abs()));
-                let theirs = (theirs - f64::from(*x)).abs() / (1.0 + f64::from(x.abs()));
-                assert!(distance < 1e-4 + 10.0 * theirs, "{name}: {x} came back as {back}");
-                farthest.round_trip = farthest.round_trip.max(distance);
-            }
+            farthest.round_trip = farthest.round_trip.max(distance(&double(&back)));
+            farthest.their_round_trip = farthest.their_round_trip.max(distance(&theirs));
+            let mut back = scorer.log_prob_f64(&double(&x), &[]).0;
+            layers.forward_f64(&mut back, &[]);
+            farthest.round_trip_f64 = farthest.round_trip_f64.max(distance(&back));
         }
+        // In f32 a reading comes back as nearly as it does with the library.
+        assert!(farthest.round_trip < 3.0 * farthest.their_round_trip, "{name}: {farthest:?}");
+        assert!(farthest.round_trip_f64 < 1e-6, "{name}: {farthest:?}");
         println!("{name}: {farthest:?}");
     }
 }
@@ -846,6 +862,7 @@ fn normflows_couplings_of_every_scale() {
         let second = random.net("flows.3.flows.1.param_map.net", 3, 4);
         random.tensors.integers("flows.4.perm", &[2, 4, 1, 0, 3]);
         random.tensors.integers("flows.4.inv_perm", &[3, 2, 0, 4, 1]);
+        let third = random.net("flows.5.flows.1.param_map.net", 3, 4);
         // Flow 2 and the last one swap, and have no tensors.
         let mut sidecar = json!({"lib": "normflows 1.7", "scale_map": scale_map, "permute_mode": "swap"});
         assert_eq!(
@@ -853,7 +870,7 @@ fn normflows_couplings_of_every_scale() {
             "the sidecar has no `flow_count`: whether a swap, which has no tensors, ends the list of flows (the state \
              dictionary does not hold it)"
         );
-        sidecar["flow_count"] = json!(6);
+        sidecar["flow_count"] = json!(7);
         let couple = |z: &mut Vec<f64>, net: &[Linear]| {
             let rows = plain(net, relu, &z[..3]);
             apply(z, &[3, 4], &rows, &|row, x| match scale_map {
@@ -864,8 +881,10 @@ fn normflows_couplings_of_every_scale() {
         };
         random.check(&format!("normflows {scale_map}"), sidecar, 5, 0, &|x, _| {
             let swap = [3, 4, 0, 1, 2];
-            let mut z = pick(&pick(x, &swap), &[3, 2, 0, 4, 1]);
-            let mut log_det = couple(&mut z, &second);
+            let mut z = pick(x, &swap);
+            let mut log_det = couple(&mut z, &third);
+            z = pick(&z, &[3, 2, 0, 4, 1]);
+            log_det += couple(&mut z, &second);
             z = pick(&z, &swap);
             for ((z, s), t) in z.iter_mut().zip(&s).zip(&t) {
                 *z = (*z - t) * (-s).exp();

@@ -349,7 +349,7 @@ fn tensors_that_do_not_fit_are_named() {
         (
             "nflows_maf_bn",
             changed(&made, &|tensors| {
-                tensors.floats(format!("{net}.blocks.0.batch_norm_layers.0.bias"), &[16], &[0.0; 16])
+                tensors.floats(format!("{net}.blocks.0.batch_norm_layers.0.bias"), &[16], &[0.0; 16]);
             }),
             format!("`{net}.blocks.0.batch_norm_layers.0.bias` cannot be imported: the net normalizes batches within"),
         ),
@@ -630,7 +630,7 @@ impl Random {
         sidecar: Value,
         features: usize,
         context: usize,
-        transform: &dyn Fn(&[f64], &[f64]) -> (Vec<f64>, f64),
+        transform: impl Fn(&[f64], &[f64]) -> (Vec<f64>, f64),
     ) {
         let model = imported(name, &self.tensors.file(), &serde_json::to_vec(&sidecar).expect("JSON"));
         let scorer = model.scorer();
@@ -656,7 +656,7 @@ impl Random {
 }
 
 /// What a map does to the features `transformed`, by their rows of parameters.
-fn apply(z: &mut [f64], transformed: &[usize], rows: &[f64], map: &dyn Fn(&[f64], f64) -> (f64, f64)) -> f64 {
+fn apply(z: &mut [f64], transformed: &[usize], rows: &[f64], map: impl Fn(&[f64], f64) -> (f64, f64)) -> f64 {
     let stride = rows.len() / transformed.len();
     let mut log_det = 0.0;
     for (feature, row) in transformed.iter().zip(rows.chunks(stride)) {
@@ -687,11 +687,11 @@ fn zuko_couplings_on_a_context() {
             .collect();
         let sidecar = json!({"lib": "zuko 1.6.0", "flow": "NICE", "univariate": univariate, "activation": "ELU",
             "slope": 1e-3, "bins": BINS, "bound": 5.0});
-        random.check(&format!("zuko NICE {univariate}"), sidecar, 5, 2, &|x, context| {
+        random.check(&format!("zuko NICE {univariate}"), sidecar, 5, 2, |x, context| {
             let (mut z, mut log_det) = (x.to_vec(), 0.0);
             for (kept, others, net) in &layers {
                 let rows = plain(net, elu, &[pick(&z, kept), context.to_vec()].concat());
-                log_det += apply(&mut z, others, &rows, &|row, x| match row.len() {
+                log_det += apply(&mut z, others, &rows, |row, x| match row.len() {
                     1 => (x + row[0], 0.0),
                     2 => softsigned(row, x),
                     _ => softclipped(row, x),
@@ -718,11 +718,11 @@ fn zuko_autoregressive_flows_of_any_order() {
             random.made(&keys, 5, context, 2, &|feature| orders[i][feature])
         });
         let sidecar = json!({"lib": "zuko 0.3.1", "flow": "MAF", "activation": "torch.nn.Tanh", "slope": 1e-3});
-        random.check(name, sidecar, 5, context, &|x, context| {
+        random.check(name, sidecar, 5, context, |x, context| {
             let (mut z, mut log_det) = (x.to_vec(), 0.0);
             for net in &nets {
                 let rows = plain(net, f64::tanh, &[z.clone(), context.to_vec()].concat());
-                log_det += apply(&mut z, &[0, 1, 2, 3, 4], &rows, &softsigned);
+                log_det += apply(&mut z, &[0, 1, 2, 3, 4], &rows, softsigned);
             }
             base(&mut z, &mut log_det);
             (z, log_det)
@@ -738,13 +738,13 @@ fn zuko_residual_nets_are_plain_ones() {
     random.tensors.integers("transform.transforms.0.order", &[0, 1, 2, 3]);
     let net = random.made(&keys, 4, 0, 2, &|feature| feature);
     let sidecar = json!({"lib": "zuko 1.6.0", "flow": "MAF", "activation": "relu", "slope": 1e-3});
-    random.check("zuko residual", sidecar.clone(), 4, 0, &|x, _| {
+    random.check("zuko residual", sidecar.clone(), 4, 0, |x, _| {
         let (mut z, mut log_det) = (x.to_vec(), 0.0);
         let mut s = net[0].apply(x);
         for block in net[1..5].chunks(2) {
             s = add(&s, &block[1].apply(&map(&block[0].apply(&s), relu)));
         }
-        log_det += apply(&mut z, &[0, 1, 2, 3], &net[5].apply(&s), &softsigned);
+        log_det += apply(&mut z, &[0, 1, 2, 3], &net[5].apply(&s), softsigned);
         base(&mut z, &mut log_det);
         (z, log_det)
     });
@@ -768,9 +768,9 @@ fn zuko_flows_of_one_feature() {
         .collect();
     let sidecar =
         json!({"lib": "zuko 1.6.0", "flow": "NSF", "activation": "relu", "slope": 1e-3, "bins": BINS, "bound": 5.0});
-    random.check("zuko element-wise", sidecar, 1, 0, &|x, _| {
+    random.check("zuko element-wise", sidecar, 1, 0, |x, _| {
         let (mut z, mut log_det) = (x.to_vec(), 0.0);
-        log_det += apply(&mut z, &[0], &row, &softclipped);
+        log_det += apply(&mut z, &[0], &row, softclipped);
         base(&mut z, &mut log_det);
         (z, log_det)
     });
@@ -791,7 +791,7 @@ fn nflows_autoregressive_flows_both_ways() {
     );
     let sidecar = json!({"lib": "nflows 0.14", "activation": "tanh", "eps_scale": 1e-3, "bins": BINS, "tail_bound": 3.0,
         "min_bin": 1e-3, "min_deriv": 1e-3, "tails": "linear"});
-    random.check("nflows inverse MAF, spline MAF", sidecar, 4, 0, &|x, _| {
+    random.check("nflows inverse MAF, spline MAF", sidecar, 4, 0, |x, _| {
         let mut log_det = 0.0;
         // The inverse of y s + t, feature by feature.
         let mut y = vec![0.0; 4];
@@ -803,7 +803,7 @@ fn nflows_autoregressive_flows_both_ways() {
         }
         let mut z = pick(&y, &[2, 0, 3, 1]);
         let rows = plain(&splines, f64::tanh, &z);
-        log_det += apply(&mut z, &[0, 1, 2, 3], &rows, &|row, x| floored(row, 1.0, x));
+        log_det += apply(&mut z, &[0, 1, 2, 3], &rows, |row, x| floored(row, 1.0, x));
         for ((z, log), shift) in z.iter_mut().zip(&log_scale).zip(&shift) {
             *z = *z * log.exp() + shift;
             log_det += log;
@@ -839,15 +839,15 @@ fn nflows_couplings_by_other_nets() {
         .collect();
     let sidecar =
         json!({"meta": {"lib": "nflows 0.14", "bins": BINS, "tail_bound": 3.0, "min_bin": 1e-3, "min_deriv": 1e-3}});
-    random.check("nflows MLP, unconditional, additive", sidecar, 5, 0, &|x, _| {
+    random.check("nflows MLP, unconditional, additive", sidecar, 5, 0, |x, _| {
         let (mut z, mut log_det) = (x.to_vec(), 0.0);
         let rows = plain(&mlp, relu, &pick(&z, &splits[0].0));
-        log_det += apply(&mut z, splits[0].1, &rows, &|row, x| floored(row, 1.0, x));
+        log_det += apply(&mut z, splits[0].1, &rows, |row, x| floored(row, 1.0, x));
         let rows = residual(&net, relu, &pick(&z, &splits[1].0));
-        log_det += apply(&mut z, splits[1].1, &rows, &|row, x| floored(row, 3.0, x));
-        log_det += apply(&mut z, &splits[1].0, &own, &|row, x| floored(row, 1.0, x));
+        log_det += apply(&mut z, splits[1].1, &rows, |row, x| floored(row, 3.0, x));
+        log_det += apply(&mut z, &splits[1].0, &own, |row, x| floored(row, 1.0, x));
         let rows = residual(&shifts, relu, &pick(&z, &splits[2].0));
-        log_det += apply(&mut z, splits[2].1, &rows, &|row, x| (x + row[0], 0.0));
+        log_det += apply(&mut z, splits[2].1, &rows, |row, x| (x + row[0], 0.0));
         (z, log_det)
     });
 }
@@ -873,13 +873,13 @@ fn normflows_couplings_of_every_scale() {
         sidecar["flow_count"] = json!(7);
         let couple = |z: &mut Vec<f64>, net: &[Linear]| {
             let rows = plain(net, relu, &z[..3]);
-            apply(z, &[3, 4], &rows, &|row, x| match scale_map {
+            apply(z, &[3, 4], &rows, |row, x| match scale_map {
                 "exp" => ((x - row[0]) * (-row[1]).exp(), -row[1]),
                 "sigmoid" => ((x - row[0]) * sigmoid(row[1] + 2.0), sigmoid(row[1] + 2.0).ln()),
                 _ => ((x - row[0]) / sigmoid(row[1] + 2.0), -sigmoid(row[1] + 2.0).ln()),
             })
         };
-        random.check(&format!("normflows {scale_map}"), sidecar, 5, 0, &|x, _| {
+        random.check(&format!("normflows {scale_map}"), sidecar, 5, 0, |x, _| {
             let swap = [3, 4, 0, 1, 2];
             let mut z = pick(x, &swap);
             let mut log_det = couple(&mut z, &third);
@@ -910,7 +910,7 @@ fn normflows_masked_affine_flows() {
         let s = (i != 1).then(|| random.net(&format!("flows.{i}.s.net"), 4, 4));
         nets.push((t, s));
     }
-    random.check("normflows masked affine", json!({"lib": "normflows 1.7"}), 4, 0, &|x, _| {
+    random.check("normflows masked affine", json!({"lib": "normflows 1.7"}), 4, 0, |x, _| {
         let (mut z, mut log_det) = (x.to_vec(), 0.0);
         for (mask, (t, s)) in masks.iter().zip(&nets).rev() {
             let masked: Vec<f64> = z.iter().zip(mask).map(|(z, b)| z * b).collect();
@@ -944,7 +944,7 @@ fn normflows_splines_and_autoregressive_flows() {
     let affine = random.made(&Random::blocks("flows.3.autoregressive_net"), 4, 0, 2, &|i| i);
     let sidecar = json!({"lib": "normflows 1.7", "bins": BINS, "tail_bound": 3.0, "min_bin": 1e-3, "min_deriv": 1e-3,
         "lu_eps": 1e-3, "eps_scale": 1e-3});
-    random.check("normflows splines, LU, IAF", sidecar, 4, 0, &|x, _| {
+    random.check("normflows splines, LU, IAF", sidecar, 4, 0, |x, _| {
         let mut log_det = 0.0;
         let mut z = vec![0.0; 4];
         for feature in 0..4 {
@@ -954,7 +954,7 @@ fn normflows_splines_and_autoregressive_flows() {
             log_det -= scale.ln();
         }
         let rows = residual(&splines, relu, &z);
-        log_det += apply(&mut z, &[0, 1, 2, 3], &rows, &|row, x| floored(row, 1.0, x));
+        log_det += apply(&mut z, &[0, 1, 2, 3], &rows, |row, x| floored(row, 1.0, x));
         z = pick(&z, &[1, 3, 0, 2]);
         let (mut l, mut u) = (vec![vec![0.0; 4]; 4], vec![vec![0.0; 4]; 4]);
         let (mut lower, mut upper) = (lower.iter(), upper.iter());
@@ -973,7 +973,7 @@ fn normflows_splines_and_autoregressive_flows() {
         z = Linear { weight: u, bias: vec![0.0; 4] }.apply(&z);
         z = Linear { weight: l, bias: bias.clone() }.apply(&z);
         let rows = residual(&coupled, relu, &pick(&z, &[1, 3]));
-        log_det += apply(&mut z, &[0, 2], &rows, &|row, x| floored(row, 3.0, x));
+        log_det += apply(&mut z, &[0, 2], &rows, |row, x| floored(row, 3.0, x));
         base(&mut z, &mut log_det);
         (z, log_det)
     });

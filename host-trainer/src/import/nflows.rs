@@ -115,11 +115,11 @@ impl Source<'_> {
             vector("unconstrained_upper_diag", features)?.iter().map(|raw| softplus(*raw) + eps).collect();
         let bias = vector("bias", features)?;
         let mut matrix = Vec::with_capacity(features * features);
-        for row in 0..features {
+        for (row, diagonal) in diagonal.iter().enumerate() {
             for column in 0..features {
                 matrix.push(match row.cmp(&column) {
                     std::cmp::Ordering::Greater => lower.next().copied().unwrap_or(0.0),
-                    std::cmp::Ordering::Equal => diagonal[row],
+                    std::cmp::Ordering::Equal => *diagonal,
                     std::cmp::Ordering::Less => upper.next().copied().unwrap_or(0.0),
                 });
             }

@@ -12,6 +12,7 @@ pub mod data;
 pub mod export;
 pub mod fitting;
 pub mod image;
+pub mod import;
 pub mod layers;
 pub mod metrics;
 pub mod model;

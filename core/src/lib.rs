@@ -44,6 +44,7 @@ pub mod bijector;
 pub mod calibration;
 pub mod conditioner;
 pub mod detector;
+pub mod dual;
 pub mod elementary;
 pub mod flow;
 mod image;
@@ -62,6 +63,7 @@ pub use conditioner::{
     Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
 };
 pub use detector::{Assessment, Detector};
+pub use dual::Dual;
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{

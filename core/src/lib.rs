@@ -67,8 +67,8 @@ pub use dual::Dual;
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar, Pointwise, Radial,
-    Reverse, Standardize, StandardizeContext, Sylvester,
+    AffineCoupling, Continuous, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar,
+    Pointwise, Radial, Reverse, Standardize, StandardizeContext, Sylvester,
 };
 pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::permutation::orders;
 use super::random::{Stream, stream};
 use crate::base::{TrainedBase, TrainedStandardNormal};
-use crate::layers::{Sequence, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
+use crate::layers::{Sequence, TrainedContinuous, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
 use crate::net::{Activation, Body, Hidden};
 use crate::univariate::{Additive, Affine, MapValues, Parameterization, Scale, Sigmoidal, Spline};
 
@@ -28,6 +28,8 @@ pub enum Family {
     MafSpline,
     /// Masked autoregressive, by mixtures of sigmoids (neural autoregressive flow): sampling by bisection
     Naf,
+    /// One velocity of all features (a continuous flow, fitted by flow matching): f32 only, many evaluations a density
+    Continuous,
 }
 
 /// Shape of a flow.
@@ -35,7 +37,7 @@ pub enum Family {
 pub struct Architecture {
     /// The family.
     pub family: Family,
-    /// Layers that transform, each after a permutation.
+    /// Layers that transform, each after a permutation; of a continuous flow the solver's steps.
     pub layers: usize,
     /// Units of each hidden layer of the nets, a multiple of 4.
     pub hidden: usize,
@@ -73,14 +75,17 @@ impl Architecture {
             Family::Nice | Family::Realnvp | Family::Spline => 6,
             Family::Maf => 5,
             Family::MafSpline | Family::Naf => 3,
+            Family::Continuous => 6,
         };
+        // One net does it all, and its derivatives count.
+        let continuous = family == Family::Continuous;
         Self {
             family,
             layers,
-            hidden: width,
+            hidden: if continuous { 64 } else { width },
             hidden_layers: 2,
             body: Body::Plain,
-            activation: Activation::Relu,
+            activation: if continuous { Activation::Tanh } else { Activation::Relu },
             bound: 1.0,
             bins: 8,
             interval: 5.0,
@@ -96,8 +101,9 @@ impl Architecture {
         Hidden { units, deep, body, activation }
     }
 
-    fn map(&self) -> MapValues {
-        match self.family {
+    /// What a layer does to each feature; `None` where layers are not made of such maps.
+    fn map(&self) -> Option<MapValues> {
+        Some(match self.family {
             Family::Nice => Additive.into(),
             Family::Realnvp | Family::Maf => {
                 Affine { scale: Scale::Softsign { inverse_bound: 1.0 / self.bound } }.into()
@@ -109,23 +115,25 @@ impl Architecture {
             }
             .into(),
             Family::Naf => Sigmoidal { units: self.bins, inverse_bound: -1.0 / SPLINE_SLOPE.ln() }.into(),
-        }
+            Family::Continuous => return None,
+        })
     }
 
     /// The layers behind the standardization of `features` features that come with `context` values.
     pub fn sequence(&self, features: usize, context: usize, seed: u64) -> Sequence {
+        let Some(map) = self.map() else {
+            return Sequence::new().then(TrainedContinuous::new(features, context, self.layers, self.net()));
+        };
         let orders = orders(features, self.layers, &mut stream(seed, Stream::Permutations));
         orders.into_iter().fold(Sequence::new(), |sequence, order| {
             let sequence = sequence.then(TrainedPermute::new(order));
-            let (map, net) = (self.map(), self.net());
+            let net = self.net();
             match self.family {
                 Family::Nice | Family::Realnvp | Family::Spline => {
                     let kept = features / 2;
                     sequence.then(TrainedCoupling::new(kept, features - kept, context, map, net))
                 }
-                Family::Maf | Family::MafSpline | Family::Naf => {
-                    sequence.then(TrainedMaskedAutoregressive::new(features, context, map, net))
-                }
+                _ => sequence.then(TrainedMaskedAutoregressive::new(features, context, map, net)),
             }
         })
     }

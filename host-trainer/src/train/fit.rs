@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use rand_chacha::ChaCha8Rng;
 
 use super::check::check;
-use super::descent::Descent;
+use super::descent::{Likelihood, Loss, Rows, descend};
 use super::error::FitError;
 use super::flow::Flow;
+use super::matching::Matching;
 use super::objective::{Objective, Worker};
 use super::options::Options;
 use super::progress::Progress;
@@ -72,7 +73,7 @@ pub struct Fit {
     pub summary: Summary,
 }
 
-/// Fits a flow by maximum likelihood.
+/// Fits a flow: by maximum likelihood, or, where it follows a velocity, by flow matching.
 ///
 /// Deterministic: the same table, options and machine give the same bits whatever the number of threads. `cancel` may
 /// be set at any time from another thread: the fit ends after the step in hand and returns the best weights so far.
@@ -100,17 +101,24 @@ pub fn fit(
     let validation = without_farthest(&validation, features);
     let parameters = initial(&model, &training, &mut stream(options.seed, Stream::Initialization));
 
-    let descent = Descent {
-        objective: Objective { sequence: &model.sequence, base: &*model.base },
+    let rows = Rows {
         features,
         training: &training,
         validation: &validation,
         widths: &widths,
         noise: options.noise(data.training.rows(), features),
-        options,
-        cancel,
     };
-    let (best, mut summary) = descent.run(parameters, progress);
+    let objective = Objective { sequence: &model.sequence, base: &*model.base };
+    let mut likelihood = Likelihood::new(objective, rows, options);
+    let (best, mut summary) = match model.sequence.velocity() {
+        Some(net) => {
+            let mut matching = Matching::new(net, rows, options);
+            let (best, mut summary) = descend(&mut matching, options, parameters, progress, cancel);
+            summary.validation_loss = likelihood.validation(&best);
+            (best, summary)
+        }
+        None => descend(&mut likelihood, options, parameters, progress, cancel),
+    };
     model.parameters = best;
     summary.validation_loss -= model.log_scale();
     Ok(Fit { model, summary })

@@ -2,9 +2,9 @@
 
 use flowlet::conditioner::{Activation, Body, MaskedShape};
 use flowlet::{
-    AffineCoupling, Atanh, Chain, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
-    InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8, Permute, Plain,
-    Planar, Pointwise, Power, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh, Turned,
+    AffineCoupling, Atanh, Chain, Continuous, Cube, Elementwise, Elu, Float, Forward, Gated, Householder, Int8,
+    Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8, Permute,
+    Plain, Planar, Pointwise, Power, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh, Turned,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -89,6 +89,8 @@ pub struct Case {
     pub singular: bool,
     /// It has maps that are for some readings only: those from 0.3 to 5 are among them.
     pub positive: bool,
+    /// Its directions undo each other up to the error of a solver only.
+    pub approximate: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
@@ -161,6 +163,7 @@ fn described<L: Layer, const D: usize, const C: usize>(
         directions,
         steps: name.contains("Int8"),
         singular: name.contains("Cube") || name.contains("Power"),
+        approximate: name.contains("Continuous"),
         positive: name.contains("Elementwise"),
         // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
         composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
@@ -187,14 +190,17 @@ macro_rules! on {
             AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
             [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
-            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
+            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>,
+            Continuous<$d, 3, Float<{ quads($d + 1) }, 2, 1, { quads($d) }, Plain<Tanh>>>,
+            Turned<Continuous<$d, 1, Float<{ quads($d + 1) }, 2, 0, { quads($d) }>>>
         });
         on!(@list case, $cases, $style, $rng, $d, 3, {
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
             AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
             AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
+            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>,
+            Continuous<$d, 2, Float<{ quads($d + 4) }, 1, 2, { quads($d) }, Residual<Elu>>>
         });
         on!(@list forward_case, $cases, $style, $rng, $d, 0, {
             Planar<$d>,

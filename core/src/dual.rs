@@ -190,6 +190,16 @@ impl<T: Real, const N: usize> Real for Dual<T, N> {
     }
 
     #[inline(always)]
+    fn next_up(self) -> Self {
+        Self { value: self.value.next_up(), ..self }
+    }
+
+    #[inline(always)]
+    fn next_down(self) -> Self {
+        Self { value: self.value.next_down(), ..self }
+    }
+
+    #[inline(always)]
     fn scale(self, factor: f32) -> Self {
         Self { value: self.value.scale(factor), derivatives: self.derivatives.map(|d| d.scale(factor)) }
     }

@@ -22,6 +22,16 @@ impl Sequence {
         Self::default()
     }
 
+    /// These layers.
+    pub fn of(layers: Vec<Arc<dyn Trained>>) -> Self {
+        Self { layers }
+    }
+
+    /// Whether there are no layers.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
     /// Adds a layer on the base's side.
     #[must_use]
     pub fn then(mut self, layer: impl Trained + 'static) -> Self {

@@ -16,7 +16,7 @@ use super::random::{Stream, dither, stream};
 use super::standardize::moments;
 use crate::base::TrainableBase;
 use crate::data::Matrix;
-use crate::layers::Trainable;
+use crate::layers::{Support, Trainable};
 
 /// What a fit learns from.
 #[derive(Clone, Copy, Debug)]
@@ -88,12 +88,17 @@ pub fn fit(
 ) -> Result<Fit, FitError> {
     check(&data, options)?;
     let features = data.features;
-    let (mean, inverse_scale) = moments(data.training)?;
-    let mut model = Flow::zeroed(mean, inverse_scale, features, options);
-    let training = standardize(&model, data.training)?;
-    let mut validation = standardize(&model, data.validation)?;
+    let columns = data.training.columns();
+    let mut model = Flow::zeroed(vec![0.0; columns], vec![1.0; columns], features, options);
+    let mapped = prepare(&model, data.training)?.0;
+    (model.mean, model.inverse_scale) = moments(&mapped)?;
+    let training = prepare(&model, data.training)?.0;
+    let (mut validation, log_det) = prepare(&model, data.validation)?;
+    // The steps of a sensor whose support is mapped are of many sizes: noise has to do there.
+    let in_steps = |column: usize| options.architecture.supports.get(column).is_none_or(|it| *it == Support::All);
+    let steps = data.quantization_steps.iter().zip(&model.inverse_scale).enumerate();
     let widths: Vec<f32> =
-        data.quantization_steps.iter().zip(&model.inverse_scale).map(|(step, scale)| step * scale).collect();
+        steps.map(|(column, (step, scale))| if in_steps(column) { step * scale } else { 0.0 }).collect();
     let mut rng = stream(options.seed, Stream::Validation);
     for row in validation.values_mut().chunks_exact_mut(data.training.columns()) {
         row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
@@ -120,7 +125,7 @@ pub fn fit(
         None => descend(&mut likelihood, options, parameters, progress, cancel),
     };
     model.parameters = best;
-    summary.validation_loss -= model.log_scale();
+    summary.validation_loss -= model.log_scale() + log_det;
     Ok(Fit { model, summary })
 }
 
@@ -153,10 +158,10 @@ fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
     rows.select(&order)
 }
 
-fn standardize(model: &Flow, rows: &Matrix) -> Result<Matrix, FitError> {
-    let standardized = model.standardized(rows);
-    match standardized.values().iter().position(|value| !value.is_finite()) {
+fn prepare(model: &Flow, rows: &Matrix) -> Result<(Matrix, f64), FitError> {
+    let prepared = model.prepared(rows);
+    match prepared.0.values().iter().position(|value| !value.is_finite()) {
         Some(at) => Err(FitError::NotFinite { row: at / rows.columns(), feature: at % rows.columns() }),
-        None => Ok(standardized),
+        None => Ok(prepared),
     }
 }

@@ -40,7 +40,7 @@ mod tests;
 pub use batch::Batch;
 pub use error::FitError;
 pub use exp::Fast;
-pub use families::{Architecture, Family};
+pub use families::{Architecture, BaseFamily, Family};
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
 pub use options::Options;

@@ -20,3 +20,4 @@ pub mod report;
 pub mod scoring;
 pub mod train;
 pub mod univariate;
+pub mod variational;

@@ -4,5 +4,6 @@ pub mod densities;
 pub mod emulator;
 pub mod fuzz;
 pub mod models;
+pub mod variational;
 pub mod vectors;
 pub mod words;

@@ -3,6 +3,7 @@
 mod demo;
 mod setup;
 mod test;
+mod vi;
 
 use std::path::PathBuf;
 
@@ -39,11 +40,21 @@ enum Command {
         #[arg(long)]
         qemu: bool,
     },
+    /// Fits flows to energies whose normalization is known, and prints what they are off by
+    Vi {
+        /// Also writes the table here, as `variational.md`
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Fewer flows, a third of the steps
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
         Command::Test { qemu } => test::run(qemu),
+        Command::Vi { out, quick } => vi::run(out.as_deref(), quick),
     }
 }

@@ -162,7 +162,7 @@ pub struct Variational {
 /// an approximation.
 ///
 /// # Panics
-/// If the layers have another number of features, or a context.
+/// If the layers or the gradient have another number of features, or the layers a context.
 pub fn fit(
     energy: impl Fn(&[f64]) -> (f64, Vec<f64>) + Sync,
     sequence: &Sequence,

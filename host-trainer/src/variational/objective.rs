@@ -83,8 +83,9 @@ impl<T: Real> Worker<T> {
         for row in 0..self.batch.rows() {
             let (value, gradient) = energy(self.point(row));
             self.loss += share * (self.log_q[row] + inverse_temperature * value);
-            for feature in 0..self.batch.features() {
-                self.batch.feature_mut(feature)[row] = T::of(share * inverse_temperature * gradient[feature]);
+            assert_eq!(gradient.len(), self.batch.features(), "a gradient has a number for each feature");
+            for (feature, slope) in gradient.into_iter().enumerate() {
+                self.batch.feature_mut(feature)[row] = T::of(share * inverse_temperature * slope);
             }
         }
         self.gradient.clear();

@@ -214,10 +214,12 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert_ne!(bits(1, 0), bits(1, 1));
 }
 
+type Target = fn(&[f64]) -> (f64, Vec<f64>);
+
 /// Energies and steps at which everything explodes.
 #[test]
 fn nothing_ends_in_nan() {
-    let hopeless: [fn(&[f64]) -> (f64, Vec<f64>); 3] = [
+    let hopeless: [Target; 3] = [
         |_| (f64::NAN, vec![f64::NAN; 2]),
         |x| (x[0].powi(200), vec![200.0 * x[0].powi(199), 0.0]),
         |x| if x[0] > 1.0 { (f64::INFINITY, vec![0.0; 2]) } else { (0.0, vec![0.0; 2]) },

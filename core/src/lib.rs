@@ -52,6 +52,8 @@ mod interaction;
 pub mod layers;
 pub mod model_file;
 pub mod real;
+#[doc(hidden)]
+pub mod registry;
 pub mod schema;
 pub mod text;
 pub mod univariate;

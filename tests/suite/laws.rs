@@ -218,7 +218,10 @@ fn maps_of_one_direction_are_nowhere_singular() {
 #[test]
 fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
     let mut rng = rng(4);
-    for case in layers(Style::Hostile, &mut rng).iter().filter(|case| case.steps && !case.composed) {
+    let cases = layers(Style::Hostile, &mut rng);
+    for case in
+        cases.iter().filter(|case| case.steps && !case.composed && case.name.contains("map:Affine(scale:Softsign"))
+    {
         for _ in 0..10 {
             let (mut x, context) = point(case, &mut rng);
             let log_det = case.double.inverse(&mut x, &context);
@@ -232,8 +235,11 @@ fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
 fn couplings_begin_as_the_identity() {
     // Where a fit starts, with a last layer of zeros, a flow is its base.
     let mut rng = rng(6);
-    for case in layers(Style::Initial, &mut rng).iter().filter(|case| !case.composed && case.name.contains("Coupling"))
-    {
+    let identical = |case: &&Case| {
+        let maps = ["map:Affine(scale:Softsign", "map:Affine(scale:Exp", "map:Additive"];
+        !case.composed && case.name.contains("Coupling") && maps.iter().any(|map| case.name.contains(map))
+    };
+    for case in layers(Style::Initial, &mut rng).iter().filter(identical) {
         let (start, context) = point(case, &mut rng);
         let mut x = start.clone();
         assert_eq!((case.double.inverse(&mut x, &context), &x), (0.0, &start), "{}", case.name);
@@ -249,8 +255,8 @@ fn a_context_conditions_the_layers_that_take_one() {
             let (x, context) = point(case, &mut rng);
             let (mut here, mut there) = (x.clone(), x);
             let other: Vec<f64> = context.iter().map(|value| value + 0.5).collect();
-            case.double.inverse(&mut here, &context);
-            case.double.inverse(&mut there, &other);
+            case.double.map(case.directions[0], &mut here, &context);
+            case.double.map(case.directions[0], &mut there, &other);
             here != there
         });
         assert!(differing.count() >= 5, "{}: the context changes nothing", case.name);

@@ -21,3 +21,4 @@ pub mod report;
 pub mod scoring;
 pub mod train;
 pub mod univariate;
+pub mod variational;

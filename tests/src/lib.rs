@@ -5,5 +5,6 @@ pub mod emulator;
 pub mod fuzz;
 pub mod jobs;
 pub mod models;
+pub mod variational;
 pub mod vectors;
 pub mod words;

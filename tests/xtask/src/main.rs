@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod setup;
 mod test;
+mod vi;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,15 @@ enum Command {
         #[arg(long)]
         qemu: bool,
     },
+    /// Fits flows to energies whose normalization is known, and prints what they are off by
+    Vi {
+        /// Also writes the table here, as `variational.md`
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Fewer flows, a third of the steps
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -62,5 +72,6 @@ fn main() -> anyhow::Result<()> {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Test { qemu } => test::run(qemu),
+        Command::Vi { out, quick } => vi::run(out.as_deref(), quick),
     }
 }

@@ -1,6 +1,6 @@
 //! Every layer family on every emulated core: the host's bits, in every direction.
 
-use flowlet_jobs::{COSTS, FAMILIES};
+use flowlet_jobs::{COSTS, FAMILIES, FLOATS, Job, QUANTIZED};
 use flowlet_tests::emulator::{Build, Options, build, everywhere};
 use flowlet_tests::jobs::{Task, any_point, on_device};
 use flowlet_tests::models::{Aligned, Style, image};
@@ -13,11 +13,10 @@ fn points() -> usize {
     std::env::var("FLOWLET_POINTS").map_or(7, |points| points.parse().expect("FLOWLET_POINTS is a number"))
 }
 
-#[test]
-fn devices_have_the_bits_of_the_host_for_every_family() {
+fn compare(example: &'static str, lists: &'static [&'static [Job]]) {
     for (board, backend) in everywhere() {
-        let firmware = build(&Build { board, example: Some("families"), ..Build::default() }).expect("it builds");
-        let tasks = Task::all(FAMILIES, points(), any_point, &mut ChaCha8Rng::seed_from_u64(1));
+        let firmware = build(&Build { board, example: Some(example), ..Build::default() }).expect("it builds");
+        let tasks = Task::all(lists, points(), any_point, &mut ChaCha8Rng::seed_from_u64(1));
         let (device, _) = on_device(backend, &firmware, &tasks, &Options::default()).expect("the device answers");
         let (mut bits, mut finite) = (0, 0);
         for (task, device) in tasks.iter().zip(device) {
@@ -33,16 +32,31 @@ fn devices_have_the_bits_of_the_host_for_every_family() {
 }
 
 #[test]
+fn devices_have_the_bits_of_the_host_for_every_family_without_a_net() {
+    compare("families", FAMILIES);
+}
+
+#[test]
+fn devices_have_the_bits_of_the_host_for_every_family_with_a_net_in_f32() {
+    compare("families_f32", FLOATS);
+}
+
+#[test]
+fn devices_have_the_bits_of_the_host_for_every_family_with_a_net_in_int8() {
+    compare("families_int8", QUANTIZED);
+}
+
+#[test]
 fn every_family_is_in_both_lists_by_its_directions() {
-    let names = |list: usize| FAMILIES[list].iter().map(|job| job.name.rsplit_once(", ").expect("a direction"));
-    for list in [0, 2, 4] {
-        for (inverse, forward) in names(list).zip(names(list + 1)) {
+    let names = |jobs: &'static [Job]| jobs.iter().map(|job| job.name.rsplit_once(", ").expect("a direction"));
+    for (inverse, forward) in [(FAMILIES[0], FAMILIES[1]), (FLOATS[0], FLOATS[1]), (QUANTIZED[0], QUANTIZED[1])] {
+        for (inverse, forward) in names(inverse).zip(names(forward)) {
             assert_eq!(inverse.0, forward.0);
             assert!(inverse.1 == "inverse" || forward.1 == "forward", "{inverse:?} {forward:?}");
         }
+        assert_eq!(inverse.len(), forward.len());
     }
-    let affine = [2, 3, 4, 5].map(|list| names(list).any(|(name, _)| name == "AffineCoupling"));
-    assert_eq!(affine, [true; 4]);
+    assert!([FLOATS[0], QUANTIZED[0]].iter().all(|list| names(list).any(|(name, _)| name == "AffineCoupling")));
 }
 
 #[test]

@@ -1,11 +1,36 @@
 //! Every family of the registry, twice in a row behind permutations, on five features with two context values.
 
-use flowlet::{Chain, Flow, Permute, StandardNormal, registry};
+use flowlet::schema::Schema;
+use flowlet::{Chain, Flow, Forward, Inverse, Layer, Permute, StandardNormal, registry};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::{Job, evaluation};
 
-/// The flow that a layer is tried in: every output has been through it, and its parameters twice.
-type Twice<L, const D: usize> = [Chain<Permute<D>, L>; 2];
+/// The flow that a layer is tried in: two of them behind permutations.
+type Twice<L, const D: usize> = [Chain<Permute<D>, Once<L>>; 2];
+
+/// A layer whose code is there once: with all families inlined wherever they are called, flash would not hold them.
+#[derive(FromBytes, KnownLayout, Immutable)]
+#[repr(transparent)]
+pub struct Once<L>(L);
+
+impl<L: Layer> Layer for Once<L> {
+    const SCHEMA: Schema = L::SCHEMA;
+}
+
+impl<L: Inverse<D, C>, const D: usize, const C: usize> Inverse<D, C> for Once<L> {
+    #[inline(never)]
+    fn inverse(&self, x: &mut [f32; D], context: &[f32; C]) -> f32 {
+        self.0.inverse(x, context)
+    }
+}
+
+impl<L: Forward<D, C>, const D: usize, const C: usize> Forward<D, C> for Once<L> {
+    #[inline(never)]
+    fn forward(&self, z: &mut [f32; D], context: &[f32; C]) -> f32 {
+        self.0.forward(z, context)
+    }
+}
 
 macro_rules! job {
     ($name:expr, $d:literal, $c:literal, $type:ty, $evaluate:expr, $schema:expr) => {
@@ -31,7 +56,7 @@ macro_rules! inverse {
             $c,
             Flow<$d, Twice<$layer, $d>, StandardNormal<$d>, $c>,
             evaluation::density::<Twice<$layer, $d>, $d, $c>,
-            &<Twice<$layer, $d> as flowlet::Layer>::SCHEMA
+            &<Twice<$layer, $d> as Layer>::SCHEMA
         )
     };
 }
@@ -46,7 +71,7 @@ macro_rules! forward {
             $c,
             Twice<$layer, $d>,
             evaluation::forward::<Twice<$layer, $d>, $d, $c>,
-            &<Twice<$layer, $d> as flowlet::Layer>::SCHEMA
+            &<Twice<$layer, $d> as Layer>::SCHEMA
         )
     };
 }
@@ -55,22 +80,26 @@ macro_rules! bases {
     ($d:literal, $c:literal; $($name:ident: $directions:ident $base:ty;)*) => {
         &[$(
             job!(concat!(stringify!($name), ", density"), $d, $c, $base, evaluation::base_density::<$base, $d>, {
-                &const { flowlet::schema::Schema::Layer(&<$base as flowlet::base::BaseRecord>::RECORD) }
+                &const { Schema::Layer(&<$base as flowlet::base::BaseRecord>::RECORD) }
             }),
             job!(concat!(stringify!($name), ", sample"), $d, $c, $base, evaluation::base_sample::<$base, $d>, {
-                &const { flowlet::schema::Schema::Layer(&<$base as flowlet::base::BaseRecord>::RECORD) }
+                &const { Schema::Layer(&<$base as flowlet::base::BaseRecord>::RECORD) }
             })
         ),*]
     };
 }
 
-/// A family with one direction only is in both lists with that one.
+/// Without a net, and bases. A family with one direction only is in both lists with that one.
 pub const FAMILIES: &[&[Job]] = &[
     registry!(inverse, None, d = 5, a = 2, b = 3, c = 2),
     registry!(forward, None, d = 5, a = 2, b = 3, c = 2),
-    registry!(inverse, Float, d = 5, a = 2, b = 3, c = 2),
-    registry!(forward, Float, d = 5, a = 2, b = 3, c = 2),
-    registry!(inverse, Int8, d = 5, a = 2, b = 3, c = 2),
-    registry!(forward, Int8, d = 5, a = 2, b = 3, c = 2),
     registry!(bases, Base, d = 5, a = 2, b = 3, c = 2),
 ];
+
+/// With a net in f32. Programs of their own for both formats, or the flash of the micro:bit would not hold them.
+pub const FLOATS: &[&[Job]] =
+    &[registry!(inverse, Float, d = 5, a = 2, b = 3, c = 2), registry!(forward, Float, d = 5, a = 2, b = 3, c = 2)];
+
+/// With a net in int8.
+pub const QUANTIZED: &[&[Job]] =
+    &[registry!(inverse, Int8, d = 5, a = 2, b = 3, c = 2), registry!(forward, Int8, d = 5, a = 2, b = 3, c = 2)];

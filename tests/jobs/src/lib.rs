@@ -5,7 +5,10 @@ mod costs;
 mod evaluation;
 mod families;
 
-pub use {costs::COSTS, families::FAMILIES};
+pub use {
+    costs::COSTS,
+    families::{FAMILIES, FLOATS, QUANTIZED},
+};
 
 /// Evaluates at a point, with the parameters in the image. Writes results and returns how many, or `None` if the image or
 /// the point has another size.

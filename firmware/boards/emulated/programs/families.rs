@@ -1,4 +1,4 @@
-//! Every layer family of the registry, in every direction that it has.
+//! Every layer family without a net, and every base, in every direction that it has.
 
 use cortex_m_rt::entry;
 

@@ -1,4 +1,4 @@
-//! Every layer family, on models that the host sends: see the program.
+//! Every layer family without a net, on models that the host sends: see the program.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

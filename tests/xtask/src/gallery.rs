@@ -34,7 +34,7 @@ pub fn run(chosen: &Options) -> Result<()> {
         ensure!(all.iter().any(|it| hyphened(it.name) == hyphened(name)), "there is no density `{name}`");
     }
     let mut results = Results::read(&out, chosen.quick)?;
-    // By density last, so that the tables of an interrupted run have whole rows.
+    // Family by family, so that the table of an interrupted run has whole rows.
     for &family in Family::value_variants().iter().filter(|it| among(&chosen.families, it)) {
         for density in &all {
             let wanted = chosen.densities.is_empty()
@@ -47,8 +47,19 @@ pub fn run(chosen: &Options) -> Result<()> {
     }
     let table = markdown(&results.records);
     println!("{table}");
-    fs::write(out.join("gallery.md"), page(&table, &results.records))?;
+    let page = page(&table, &results.records);
+    fs::write(out.join("gallery.md"), &page)?;
     println!("{}", out.join("gallery.md").display());
+    // A part of the table does not replace the whole.
+    if !chosen.quick && results.records.len() == Family::value_variants().len() * all.len() {
+        let kept = folder.join("tests/cost");
+        fs::write(kept.join("gallery.md"), &page)?;
+        fs::create_dir_all(kept.join("gallery"))?;
+        for family in Family::value_variants() {
+            let picture = format!("{}.png", word(*family));
+            fs::copy(out.join(&picture), kept.join("gallery").join(&picture))?;
+        }
+    }
     Ok(())
 }
 
@@ -141,7 +152,7 @@ cargo xtask gallery
 The mean of log p(x) - log q(x) over 10,000 points that no fit has seen, p being the true density and q the fitted one: the
 Kullback-Leibler divergence, in nats. 0 is a perfect fit. Each fit learned from 20,000 points, 5,000 more chose when to stop;
 no standard error is above {error:.3}. int8: the same fit with quantized nets. Families without nets have none, and neither have
-continuous flows. What is empty was not run. The settings are in `tests/src/gallery/settings.rs`.
+continuous flows. What is empty was not run. Pictures are in `gallery/`, the settings are in `tests/src/gallery/settings.rs`.
 
 {table}"
     )

@@ -3,6 +3,7 @@
 pub mod densities;
 pub mod emulator;
 pub mod fuzz;
+pub mod gallery;
 pub mod jobs;
 pub mod models;
 pub mod variational;

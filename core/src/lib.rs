@@ -44,6 +44,7 @@ pub mod bijector;
 pub mod calibration;
 pub mod conditioner;
 pub mod detector;
+pub mod dual;
 pub mod elementary;
 pub mod flow;
 mod image;
@@ -51,6 +52,8 @@ mod interaction;
 pub mod layers;
 pub mod model_file;
 pub mod real;
+#[doc(hidden)]
+pub mod registry;
 pub mod schema;
 pub mod text;
 pub mod univariate;
@@ -62,11 +65,12 @@ pub use conditioner::{
     Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
 };
 pub use detector::{Assessment, Detector};
+pub use dual::Dual;
 pub use elementary::{Elementary, Libm, Micromath};
 pub use flow::{Flow, ReadingError};
 pub use layers::{
-    AffineCoupling, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar, Pointwise, Radial,
-    Reverse, Standardize, StandardizeContext, Sylvester,
+    AffineCoupling, Continuous, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar,
+    Pointwise, Radial, Reverse, Standardize, StandardizeContext, Sylvester,
 };
 pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;

@@ -1,17 +1,18 @@
-//! The scalar of the flow's arithmetic: `f32` on the device, `f64` for the laws.
+//! The scalar of the flow's arithmetic: `f32` on the device, `f64` for the laws, and [`Dual`](crate::Dual) numbers of
+//! either for derivatives.
 //!
 //! Layers store their parameters in one format and compute in any [`Real`], so that the same generic code runs in
 //! double precision where a test compares it with numerical derivatives.
 
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
 
-/// A floating-point number: `f32` or `f64`.
+/// A floating-point number: `f32` or `f64`, or one with derivatives, [`Dual`](crate::Dual).
 ///
 /// Multiplications and additions are separate operations, never fused: a fused one rounds once, and a host with it
 /// would disagree in the last bit with a device without it.
@@ -46,6 +47,12 @@ pub trait Real:
     fn next_down(self) -> Self;
     /// The nearest integer (ties to even) of a value clamped to ±32767. NaN gives -32767.
     fn round_i16(self) -> i16;
+    /// The product with a stored parameter. One multiplication; a number with derivatives would have more for them than
+    /// a constant needs.
+    #[inline(always)]
+    fn scale(self, factor: f32) -> Self {
+        Self::from_f32(factor) * self
+    }
     /// The value clamped to ±`limit`. NaN gives -`limit`.
     fn clamp_abs(self, limit: Self) -> Self {
         if self > limit {

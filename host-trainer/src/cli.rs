@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::{Order, Roles};
+use crate::layers::Support;
 use crate::net::{Activation, Body};
-use crate::train::Family;
+use crate::train::{BaseFamily, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
@@ -57,6 +58,12 @@ pub struct FitArgs {
     /// calibration
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
+    /// Columns whose readings are above 0: no density is spent on others, and a device refuses them
+    #[arg(long, value_name = "COL,..", value_delimiter = ',')]
+    pub positive: Vec<String>,
+    /// Columns whose readings lie between two bounds, and at neither
+    #[arg(long, value_name = "COL=LOW:HIGH,..", value_delimiter = ',', value_parser = bounds)]
+    pub bounded: Vec<(String, Support)>,
     /// Units of columns, for whoever reads the model
     #[arg(long, value_name = "COL=UNIT,..", value_delimiter = ',', value_parser = unit)]
     pub unit: Vec<(String, String)>,
@@ -96,9 +103,15 @@ pub struct FitArgs {
     /// How the hidden layers of the nets are connected
     #[arg(long, value_enum, default_value_t = NetBody::Plain, help_heading = "Architecture")]
     pub net: NetBody,
-    /// The activation of the nets' hidden units
-    #[arg(long, value_enum, default_value_t = NetActivation::Relu, help_heading = "Architecture")]
-    pub activation: NetActivation,
+    /// The activation of the nets' hidden units [default: relu; tanh for continuous flows]
+    #[arg(long, value_enum, help_heading = "Architecture")]
+    pub activation: Option<NetActivation>,
+    /// The base distribution
+    #[arg(long, value_enum, default_value_t = BaseFamily::Normal, help_heading = "Architecture")]
+    pub base: BaseFamily,
+    /// Components of a mixture base [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Architecture")]
+    pub components: Option<u16>,
     /// Bins of splines, or sigmoids of a neural autoregressive flow [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32), help_heading = "Architecture")]
     pub bins: Option<u16>,
@@ -252,6 +265,17 @@ fn unit(text: &str) -> Result<(String, String), String> {
         Some((column, unit)) if !column.is_empty() && !unit.is_empty() => Ok((column.to_owned(), unit.to_owned())),
         _ => Err("expected a column and its unit, such as pressure=bar".to_owned()),
     }
+}
+
+fn bounds(text: &str) -> Result<(String, Support), String> {
+    let parsed = text.split_once('=').and_then(|(column, bounds)| {
+        let (low, high) = bounds.split_once(':')?;
+        Some((column.to_owned(), low.parse::<f32>().ok()?, high.parse::<f32>().ok()?))
+    });
+    parsed
+        .filter(|(column, low, high)| !column.is_empty() && low < high && (high - low).is_finite())
+        .map(|(column, low, high)| (column, Support::Between(low, high)))
+        .ok_or_else(|| "expected a column and its bounds, the lower first, such as duty=0:100".to_owned())
 }
 
 fn context_value(text: &str) -> Result<(String, f32), String> {

@@ -44,7 +44,7 @@ impl Written {
         // Every k-th, so that all parts of an ordered table are seen.
         let step = readings.rows().div_ceil(MOST_ROWS);
         let rows: Vec<usize> = (0..readings.rows()).step_by(step).collect();
-        let standardized = flow.standardized(&readings.select(&rows));
+        let (standardized, _) = flow.prepared(&readings.select(&rows));
         let all = DMatrix::from_row_iterator(
             standardized.rows(),
             standardized.columns(),
@@ -76,6 +76,10 @@ impl Written {
             }
             pieces.push((layer, values));
         }
+        let before = flow.supports.with_parameters::<f32>(&[]);
+        let before: Vec<_> = before
+            .map(|(trained, _)| (trained.layer(format), written(&|image| trained.write(&[], None, image))))
+            .collect();
         let mut pieces = fold(pieces).into_iter();
         let (first, values) = pieces.next().expect("the standardization");
         let mut image = Image(values);
@@ -94,11 +98,20 @@ impl Written {
         }
         let (base, parameters) = flow.base_with_parameters();
         base.write(parameters, &mut image);
-        let layers = match (layers.is_empty(), context) {
+        let mut layers = match (layers.is_empty(), context) {
             (true, _) => first,
             (false, 0) => first.then(compose(layers)),
             (false, context) => first.then(Layer::StandardizeContext { context, layers: Box::new(compose(layers)) }),
         };
+        let mut all = Image::default();
+        for (_, values) in &before {
+            all.0.extend(values);
+        }
+        all.0.extend(image.0);
+        for (layer, _) in before.into_iter().rev() {
+            layers = layer.then(layers);
+        }
+        let image = all;
         Self { layers, image }
     }
 

@@ -8,19 +8,16 @@ use flowlet_firmware::message::{Refusal, Request, Response};
 use flowlet_firmware::model::{D, FEATURES, MODEL, Model};
 use flowlet_firmware::{Alarm, frame};
 use flowlet_tests::emulator::{
-    Answers, Backend, Build, Conversation, Exit, Image, Options, Outcome, Script, build, run,
+    Answers, Backend, Board, Build, Conversation, Exit, Image, Options, Outcome, Script, build, everywhere, run,
 };
 use flowlet_tests::vectors::{self, Quantized};
 use flowlet_trainer::model::rust_source;
 
-static FIRMWARE: LazyLock<Image> = LazyLock::new(|| build(&Build::default()).expect("the firmware builds"));
+static FIRMWARE: LazyLock<[Image; 2]> =
+    LazyLock::new(|| Board::ALL.map(|board| build(&Build { board, ..Build::default() }).expect("the firmware builds")));
 
-fn backends() -> impl Iterator<Item = Backend> {
-    [Backend::Rsemu, Backend::Qemu].into_iter().filter(|backend| {
-        let missing = backend.missing();
-        missing.iter().for_each(|reason| println!("skipped: {reason}"));
-        missing.is_none()
-    })
+fn firmware(board: Board) -> &'static Image {
+    FIRMWARE.iter().find(|image| image.board() == board).expect("one for each board")
 }
 
 /// Readings of every kind: where the model was fitted, beside it, and so far off that f32 overflows.
@@ -52,7 +49,6 @@ fn talk<const N: usize>(
 
 /// Holds the device's answers to the host's, to the bit, and returns how many of them are alarms.
 fn compare<const N: usize>(
-    backend: Backend,
     readings: &[[f32; N]],
     answers: &Answers,
     host: impl Fn(&[f32; N]) -> Result<Assessment, ReadingError>,
@@ -61,12 +57,12 @@ fn compare<const N: usize>(
     for (reading, answer) in readings.iter().zip(&answers.readings) {
         let host = host(reading).expect("finite");
         let Response::Assessment { log_prob, p_value, alarm, .. } = *answer else {
-            panic!("{backend}: {answer:?} to {reading:?}");
+            panic!("{answer:?} to {reading:?}");
         };
         assert_eq!(
             (log_prob.to_bits(), p_value.to_bits(), alarm),
             (host.log_prob.to_bits(), host.p_value.to_bits(), host.alarm),
-            "{backend}: {reading:?}"
+            "{reading:?}"
         );
         alarms += u32::from(alarm);
     }
@@ -76,9 +72,9 @@ fn compare<const N: usize>(
 #[test]
 fn the_device_answers_what_the_host_answers_to_the_bit() {
     let readings = readings(MODEL.flow.layers.0.mean, 150);
-    for backend in backends() {
-        let (outcome, answers) = talk(backend, &FIRMWARE, &readings, 8);
-        let alarms = compare(backend, &readings, &answers, |reading| MODEL.assess(reading, &[]));
+    for (board, backend) in everywhere() {
+        let (outcome, answers) = talk(backend, firmware(board), &readings, 8);
+        let alarms = compare(&readings, &answers, |reading| MODEL.assess(reading, &[]));
         assert_eq!(answers.statistics.readings, 150);
         assert_eq!(answers.statistics.alarms, alarms);
         assert_eq!((answers.statistics.lost_bytes, answers.statistics.malformed.total()), (0, 0));
@@ -91,7 +87,8 @@ fn the_device_answers_what_the_host_answers_to_the_bit() {
 #[test]
 fn a_score_keeps_to_its_stack_and_is_counted_alike_by_all() {
     let readings = readings(MODEL.flow.layers.0.mean, 40);
-    let (outcome, answers) = talk(Backend::Rsemu, &FIRMWARE, &readings, 1);
+    let mps2 = firmware(Board::Mps2An386);
+    let (outcome, answers) = talk(Backend::Rsemu, mps2, &readings, 1);
     let calls = outcome.counts.expect("rsemu counts").calls;
     let measured = answers.statistics.measured;
     let painted = measured.stack.expect("the board measures it");
@@ -108,8 +105,8 @@ fn a_score_keeps_to_its_stack_and_is_counted_alike_by_all() {
     assert!(painted.abs_diff(calls.stack_max) <= 64);
     assert!(painted as usize <= Model::RAM, "{painted} bytes painted over, RAM is {}", Model::RAM);
 
-    if backends().any(|backend| backend == Backend::Qemu) {
-        let (_, answers) = talk(Backend::Qemu, &FIRMWARE, &readings, 1);
+    if Backend::Qemu.missing().is_none() {
+        let (_, answers) = talk(Backend::Qemu, mps2, &readings, 1);
         let painted = answers.statistics.measured.stack.expect("the board measures it") as usize;
         assert!(painted <= Model::RAM, "QEMU: {painted} bytes painted over, RAM is {}", Model::RAM);
         let ticks = answers.statistics.measured.ticks.expect("the board measures it");
@@ -131,12 +128,14 @@ fn a_model_of_another_shape_answers_to_the_bit() {
     let (model, _) = vectors::read("quantized");
     fs::write(&source, rust_source(&model, "quantized.flow")).expect("written");
     fs::write(source.with_extension("flow"), model.to_bytes()).expect("written");
-    let firmware = build(&Build { model: Some(source), ..Build::default() }).expect("the firmware builds");
+    let build = |board| build(&Build { board, model: Some(source.clone()), ..Build::default() });
+    let firmware = Board::ALL.map(|board| build(board).expect("the firmware builds"));
 
     let readings = readings(OTHER.flow.layers.0.mean, 40);
-    for backend in backends() {
-        let (outcome, answers) = talk(backend, &firmware, &readings, 8);
-        let alarms = compare(backend, &readings, &answers, |reading| OTHER.assess(reading, &[]));
+    for (board, backend) in everywhere() {
+        let firmware = firmware.iter().find(|image| image.board() == board).expect("one for each board");
+        let (outcome, answers) = talk(backend, firmware, &readings, 8);
+        let alarms = compare(&readings, &answers, |reading| OTHER.assess(reading, &[]));
         assert_eq!((answers.statistics.readings, answers.statistics.alarms), (40, alarms));
         let painted = answers.statistics.measured.stack.expect("the board measures it") as usize;
         assert!(painted <= Quantized::RAM, "{backend}: {painted} bytes painted over, RAM is {}", Quantized::RAM);
@@ -147,14 +146,16 @@ fn a_model_of_another_shape_answers_to_the_bit() {
 
 #[test]
 fn scoring_adds_no_static_ram() {
-    let baseline = build(&Build { baseline: true, ..Build::default() }).expect("the baseline builds");
-    let sections = FIRMWARE.sections().expect("an ELF file");
-    let cost = sections.over(&baseline.sections().expect("an ELF file"), Model::FLASH).expect("the model is in it");
-    println!("{cost:?}");
-    assert_eq!(cost.static_ram_bytes, 0);
-    assert!(cost.code_bytes > 0);
-    // The helper finds it if the model is not where it should be.
-    assert!(baseline.sections().expect("an ELF file").over(&sections, Model::FLASH).is_err());
+    for board in Board::ALL {
+        let baseline = build(&Build { board, baseline: true, ..Build::default() }).expect("the baseline builds");
+        let sections = firmware(board).sections().expect("an ELF file");
+        let cost = sections.over(&baseline.sections().expect("an ELF file"), Model::FLASH).expect("the model is in it");
+        println!("{board}: {cost:?}");
+        assert_eq!(cost.static_ram_bytes, 0);
+        assert!(cost.code_bytes > 0);
+        // The helper finds it if the model is not where it should be.
+        assert!(baseline.sections().expect("an ELF file").over(&sections, Model::FLASH).is_err());
+    }
 }
 
 fn frame(request: &Request<&[f32]>) -> Vec<u8> {
@@ -183,9 +184,9 @@ fn garbage_and_sensor_faults_are_reported_and_survived() {
         frame(&Request::Stop),
     ]
     .concat();
-    for backend in backends() {
+    for (board, backend) in everywhere() {
         let mut script = Script::new(&stream[..]);
-        let outcome = run(backend, &FIRMWARE, &mut script, &Options::default()).expect("the emulator runs");
+        let outcome = run(backend, firmware(board), &mut script, &Options::default()).expect("the emulator runs");
         let outcome = outcome.check().expect("the firmware ends well");
         let responses = responses(script.received());
         assert!(matches!(responses[0], Response::Malformed(_)));
@@ -215,7 +216,8 @@ fn a_flooded_device_counts_what_it_loses() {
     // Its end is lost, too, so the device sleeps in the end.
     flood.push(0);
     let mut script = Script::new(flood);
-    let outcome = run(Backend::Rsemu, &FIRMWARE, &mut script, &Options::default()).expect("the emulator runs");
+    let outcome =
+        run(Backend::Rsemu, firmware(Board::Mps2An386), &mut script, &Options::default()).expect("the emulator runs");
     assert_eq!(outcome.exit, Exit::Asleep);
     let answered = responses(script.received());
     let assessed = answered.iter().filter(|response| matches!(response, Response::Assessment { .. })).count();

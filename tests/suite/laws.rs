@@ -47,7 +47,7 @@ fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
 #[test]
 fn round_trips_return_and_log_determinants_cancel() {
     every(|case, style, rng| {
-        if style == Style::Hostile || !case.is_bijector() {
+        if style == Style::Hostile || case.approximate || !case.is_bijector() {
             return;
         }
         for _ in 0..10 {
@@ -76,7 +76,7 @@ fn round_trips_return_and_log_determinants_cancel() {
 #[test]
 fn round_trips_return_in_single_precision() {
     every(|case, style, rng| {
-        if style == Style::Hostile || case.singular || !case.is_bijector() {
+        if style == Style::Hostile || case.singular || case.approximate || !case.is_bijector() {
             return;
         }
         let (start, context) = point(case, rng);
@@ -218,9 +218,9 @@ fn maps_of_one_direction_are_nowhere_singular() {
 #[test]
 fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
     let mut rng = rng(4);
-    for case in layers(Style::Hostile, &mut rng)
-        .iter()
-        .filter(|case| case.steps && !case.composed && case.name.contains("Softsign") && !case.name.contains("Masked"))
+    let cases = layers(Style::Hostile, &mut rng);
+    for case in
+        cases.iter().filter(|case| case.steps && !case.composed && case.name.contains("map:Affine(scale:Softsign"))
     {
         for _ in 0..10 {
             let (mut x, context) = point(case, &mut rng);
@@ -233,26 +233,25 @@ fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
 
 #[test]
 fn conditioned_layers_begin_as_the_identity() {
-    // Where a fit starts, with a last layer of zeros, a flow is its base.
+    // Where a fit starts, with a last layer of zeros, a flow is its base. Maps of many parameters round on the way.
     let mut rng = rng(6);
-    let mut found = 0;
+    let (mut exact, mut close) = (0, 0);
     for case in &layers(Style::Initial, &mut rng) {
-        let map = |names: &[&str]| names.iter().any(|name| case.name.contains(name));
-        let (exact, close) = (map(&["Additive", "Softsign", "scale:Exp"]), map(&["Softclip", "Sigmoidal"]));
-        if !(exact || close) || map(&["Chain", "Repeat"]) {
-            continue;
-        }
-        found += 1;
+        let maps = |maps: &[&str]| maps.iter().any(|map| case.name.contains(map));
         let (start, context) = point(case, &mut rng);
         let mut x = start.clone();
-        let log_det = case.double.inverse(&mut x, &context);
-        if exact {
-            assert_eq!((log_det, &x), (0.0, &start), "{}", case.name);
-        } else {
+        if maps(&["Chain(", "Repeat("]) {
+            continue;
+        } else if maps(&["map:Affine(scale:Softsign", "map:Affine(scale:Exp", "map:Additive"]) {
+            assert_eq!((case.double.inverse(&mut x, &context), &x), (0.0, &start), "{}", case.name);
+            exact += 1;
+        } else if maps(&["Softclip", "map:Sigmoidal"]) {
+            let log_det = case.double.inverse(&mut x, &context);
             assert!(log_det.abs() < 1e-12 && distance(&x, &start) < 1e-12, "{}: {start:?} became {x:?}", case.name);
+            close += 1;
         }
     }
-    assert!(found >= 100, "{found}");
+    assert!(exact > 100 && close > 100, "{exact}, {close}");
 }
 
 #[test]
@@ -264,8 +263,8 @@ fn a_context_conditions_the_layers_that_take_one() {
             let (x, context) = point(case, &mut rng);
             let (mut here, mut there) = (x.clone(), x);
             let other: Vec<f64> = context.iter().map(|value| value + 0.5).collect();
-            case.double.inverse(&mut here, &context);
-            case.double.inverse(&mut there, &other);
+            case.double.map(case.directions[0], &mut here, &context);
+            case.double.map(case.directions[0], &mut there, &other);
             here != there
         });
         assert!(differing.count() >= 5, "{}: the context changes nothing", case.name);

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::hidden::{self, Four, Hidden, Matrix, Outputs, Scratch, each, with_scratch};
 use super::style::check_pairs;
-use super::{Activation, Conditioner, Evaluate, Plain, Shape, Style, check_width, fill};
+use super::{Activation, Conditioner, Evaluate, Plain, Shape, Smooth, Style, check_width, fill};
 use crate::elementary::{Elementary, Libm};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
@@ -104,10 +104,10 @@ impl<T: Real> Matrix<T> for DenseView<'_> {
         self.weights = rest;
         for (Block(rows), [x0, x1, x2, x3]) in blocks.iter().zip(input) {
             for (sum, [w0, w1, w2, w3]) in sums.iter_mut().zip(rows) {
-                *sum = *sum + T::from_f32(*w0) * *x0;
-                *sum = *sum + T::from_f32(*w1) * *x1;
-                *sum = *sum + T::from_f32(*w2) * *x2;
-                *sum = *sum + T::from_f32(*w3) * *x3;
+                *sum = *sum + x0.scale(*w0);
+                *sum = *sum + x1.scale(*w1);
+                *sum = *sum + x2.scale(*w2);
+                *sum = *sum + x3.scale(*w3);
             }
         }
     }
@@ -278,6 +278,11 @@ where
     }
 }
 
+impl<const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT: usize, S: Style> Smooth
+    for Float<IN, HIDDEN, DEEP, OUT, S>
+{
+}
+
 /// An unquantized net whose shape is known at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatView<'a> {
@@ -302,6 +307,8 @@ impl<'a> FloatView<'a> {
         Some((Self { shape, first, deep, last }, bytes))
     }
 }
+
+impl Smooth for FloatView<'_> {}
 
 impl<T: Real> Evaluate<T> for FloatView<'_>
 where

@@ -56,6 +56,17 @@ impl<T: Real, N: Evaluate<T>> Evaluate<T> for &N {
     }
 }
 
+/// A net whose derivatives are those of what it computes, almost everywhere. A quantized one's are not: it computes a step
+/// function, flat between its steps.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no derivative, and a continuous flow needs its velocity's",
+    label = "needs an unquantized net",
+    note = "quantized nets are step functions of their inputs: use `Float`, or a coupling, which takes any net"
+)]
+pub trait Smooth {}
+
+impl<N: Smooth> Smooth for &N {}
+
 /// The shape of a net whose type is not known when this code is compiled, in quads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

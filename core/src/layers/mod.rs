@@ -1,6 +1,7 @@
 //! The layers, one file each. Every file has the same parts: the typed layer (shapes in the type, parameters in fields),
 //! its record, and its mathematics on slices, which the typed layer and run-time-shaped models share.
 
+pub mod continuous;
 pub mod coupling;
 pub mod cube;
 pub mod elementwise;
@@ -17,6 +18,7 @@ pub mod standardize;
 pub mod standardize_context;
 pub mod sylvester;
 
+pub use continuous::Continuous;
 pub use coupling::{AffineCoupling, Coupling};
 pub use cube::Cube;
 pub use elementwise::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};

@@ -13,6 +13,7 @@ use super::{files, interrupt};
 use crate::cli::FitArgs;
 use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
 use crate::fitting::{self, Fitted};
+use crate::layers::Support;
 use crate::model::{Model, rust_source};
 use crate::report::{FitReport, Parts, to_json};
 use crate::train::{Architecture, Options};
@@ -29,7 +30,13 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     }
 
     let cancel = interrupt::flag()?;
-    let options = options(args, readings.features.len());
+    if !(readings.context.is_empty() || args.family.has_nets()) {
+        bail!(
+            "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
+        );
+    }
+    let supports = supports(args, &table, &readings)?;
+    let options = options(args, supports, readings.features.len());
     let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
     let mut bar = Bar::new(args.quiet);
     let begin = Instant::now();
@@ -79,11 +86,41 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 
-fn options(args: &FitArgs, features: usize) -> Options {
+/// Where the readings of each feature can be.
+fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Support>> {
+    let positive = args.positive.iter().map(|column| (column, Support::Positive, "--positive"));
+    let bounded = args.bounded.iter().map(|(column, support)| (column, *support, "--bounded"));
+    let mut supports = vec![Support::All; readings.features.len()];
+    for (column, support, option) in positive.chain(bounded) {
+        let Some(feature) = readings.features.iter().position(|feature| feature == column) else {
+            bail!("{option} {column}: is no feature; the features are {}", readings.features.join(", "));
+        };
+        if supports[feature] != Support::All {
+            bail!("{option} {column}: its range is given twice");
+        }
+        if let Some(row) = (0..readings.values.rows()).find(|row| !support.contains(readings.values.row(*row)[feature]))
+        {
+            bail!(
+                "{}:{}: column `{column}`: {:?} is outside of its range ({option}): remove the row, or widen the range",
+                readings.file,
+                table.line(readings.rows[row]),
+                readings.values.row(row)[feature],
+            );
+        }
+        supports[feature] = support;
+    }
+    Ok(if supports.iter().all(|support| *support == Support::All) { Vec::new() } else { supports })
+}
+
+fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     options.architecture = Architecture::of(args.family, features);
     let shape = &mut options.architecture;
-    (shape.body, shape.activation) = (args.net.into(), args.activation.into());
+    shape.body = args.net.into();
+    shape.activation = args.activation.map_or(shape.activation, Into::into);
+    shape.base = args.base;
+    shape.components = args.components.map_or(shape.components, usize::from);
+    shape.supports = supports;
     shape.bins = args.bins.map_or(shape.bins, usize::from);
     shape.layers = args.layers.map_or(shape.layers, usize::from);
     shape.hidden = args.hidden.map_or(shape.hidden, usize::from);

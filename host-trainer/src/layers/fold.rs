@@ -5,8 +5,6 @@
 //! it, and one that stands before a linear layer becomes part of that: L U diag(scale) (x - mean) + b is again such a layer.
 //! The function stays the same, up to the rounding of the stored values.
 
-use flowlet::schema::Schema;
-
 use super::{Layer, Standardize, compose};
 use crate::image::Image;
 
@@ -46,20 +44,12 @@ fn folded_at(pieces: &[Piece], index: usize) -> Option<(usize, Piece)> {
     }
     let mut units = read;
     for (at, piece) in pieces.iter().enumerate().skip(index + 1) {
-        if name(piece) == "LuLinear" {
+        if let Layer::LuLinear(_) = piece.0 {
             return Some((at, (piece.0.clone(), units.into_linear(&piece.1)?)));
         }
         units = units.behind(piece)?;
     }
     None
-}
-
-/// The name of the layer's type; none for compositions.
-fn name((layer, _): &Piece) -> &'static str {
-    match layer.schema() {
-        Schema::Layer(record) => record.name,
-        _ => "",
-    }
 }
 
 /// A change of units: subtracted, then multiplied.
@@ -158,7 +148,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::{Cube, Permute, Trained, TrainedActNorm, TrainedPermute};
+    use super::super::{Cube, Permute, Trained, TrainedActNorm, TrainedLuLinear, TrainedPermute};
     use super::*;
     use crate::model::Body;
     use crate::model::architecture::{Elementary, NumberFormat};
@@ -193,8 +183,10 @@ mod tests {
 
     fn check(pieces: Vec<Piece>, expected: &str) {
         let folded = fold(pieces.clone());
-        let layers = folded.iter().map(|(layer, _)| layer.clone()).collect();
-        assert_eq!(compose(layers).rust_type(), expected);
+        let mut layers: Vec<Layer> = folded.iter().map(|(layer, _)| layer.clone()).collect();
+        let first = layers.remove(0);
+        let whole = if layers.is_empty() { first } else { first.then(compose(layers)) };
+        assert_eq!(whole.rust_type(), expected);
         for x in [[0.3, -1.5, 2.0], [-40.0, 0.01, 7.0]] {
             let (before, after) = (evaluate(&pieces, x), evaluate(&folded, x));
             for (before, after) in before.iter().zip(after) {
@@ -209,7 +201,7 @@ mod tests {
         let mut a = || normalization(&mut rng);
         check(vec![a(), a()], "Standardize<3>");
         check(vec![a(), a(), permutation(), a(), cube()], "Chain<Standardize<3>, Chain<Permute<3>, Cube<Libm>>>");
-        check(vec![a(), permutation(), permutation(), a()], "Chain<Standardize<3>, Chain<Permute<3>, Permute<3>>>");
+        check(vec![a(), permutation(), permutation(), a()], "Chain<Standardize<3>, [Permute<3>; 2]>");
     }
 
     #[test]
@@ -241,6 +233,18 @@ mod tests {
         assert_eq!(unit.into_linear(&bytes[..40]), None, "too few values");
         let moved = units.behind(&permutation()).expect("a permutation");
         assert_eq!((moved.mean, moved.scale), (vec![20.0, 0.5, -1.0], vec![1.7, 0.1, 3.0]));
+    }
+
+    #[test]
+    fn a_flow_of_normalizations_linear_layers_and_others_keeps_none_of_the_normalizations() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut pieces = vec![normalization(&mut rng)];
+        for _ in 0..3 {
+            let parameters: Vec<f32> = (0..12).map(|_| rng.random_range(-0.8..0.8)).collect();
+            let linear = piece(&TrainedLuLinear::new(3), &parameters);
+            pieces.extend([normalization(&mut rng), permutation(), linear, cube()]);
+        }
+        check(pieces, "Chain<Standardize<3>, [Chain<Permute<3>, Chain<LuLinear<3>, Cube<Libm>>>; 3]>");
     }
 
     #[test]

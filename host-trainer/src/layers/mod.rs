@@ -7,6 +7,7 @@
 mod act_norm;
 mod batched;
 mod conditioned;
+mod continuous;
 mod coupling;
 mod cube;
 mod elementwise;
@@ -26,6 +27,7 @@ mod trained;
 mod view;
 
 pub use act_norm::TrainedActNorm;
+pub use continuous::{Continuous, Solver, TrainedContinuous};
 pub use coupling::{Coupling, TrainedCoupling};
 pub use cube::Cube;
 pub use elementwise::{ElementMap, Elementwise, Support, TrainedElementwise, TrainedMap};
@@ -164,6 +166,8 @@ kinds! {
     Sylvester,
     /// A layer at every position.
     Pointwise,
+    /// Along a velocity.
+    Continuous,
 }
 
 /// Compositions have schemas, not records.

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Layer, Trainable, Trained};
 use crate::model::architecture::NumberFormat;
+use crate::net::Net;
 use crate::train::{Batch, Real, Tape};
 
 /// Layers in the order in which a reading meets them, data -> base; their parameters follow each other in the same
@@ -19,6 +20,16 @@ impl Sequence {
     /// The identity.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// These layers.
+    pub fn of(layers: Vec<Arc<dyn Trained>>) -> Self {
+        Self { layers }
+    }
+
+    /// Whether there are no layers.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
     }
 
     /// Adds a layer on the base's side.
@@ -38,6 +49,14 @@ impl Sequence {
             parameters = rest;
             (&**layer, own)
         })
+    }
+
+    /// The net, if all there is to fit is one velocity.
+    pub fn velocity(&self) -> Option<&Net> {
+        match &self.layers[..] {
+            [layer] => layer.velocity(),
+            _ => None,
+        }
     }
 
     /// What the layers are, one by one.

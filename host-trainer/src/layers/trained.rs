@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Layer;
 use crate::image::Image;
 use crate::model::architecture::NumberFormat;
+use crate::net::Net;
 use crate::train::{Batch, Real, Tape};
 
 /// The arithmetic of one layer: shapes are its fields, trainable numbers a slice that the caller owns, so that the
@@ -61,4 +62,10 @@ pub trait Trained: Trainable<f32> + Trainable<f64> {
 
     /// Appends the image of its values. A net is quantized by the readings in `rows`; without them it is written in f32.
     fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image);
+
+    /// The net of a layer whose parameters are a velocity's: it is fitted by flow matching, and has no
+    /// [`Trainable::backward`].
+    fn velocity(&self) -> Option<&Net> {
+        None
+    }
 }

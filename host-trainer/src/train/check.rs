@@ -1,6 +1,9 @@
 //! What a fit demands of its table and options.
 
+use flowlet::layers::continuous::MOST_FEATURES;
+
 use super::error::FitError;
+use super::families::Family;
 use super::fit::TrainingData;
 use super::options::Options;
 
@@ -26,8 +29,13 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
     let rules = [
         (
             "layers",
-            architecture.layers >= 2,
+            architecture.layers >= 2 || architecture.family == Family::Continuous && architecture.layers == 1,
             "at least 2 are needed, or some features are never transformed and never interact",
+        ),
+        (
+            "family",
+            architecture.family != Family::Continuous || data.features <= MOST_FEATURES,
+            "a continuous flow has at most 32 features: choose another family",
         ),
         ("hidden_layers", architecture.hidden_layers > 0, "at least one hidden layer is needed"),
         (

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
+use super::batch::Batch;
 use super::fit::{Stop, Summary};
 use super::objective::{CHUNK_ROWS, Objective, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
@@ -21,162 +22,201 @@ use crate::layers::Trainable;
 /// Divergences after which a fit ends with what it has.
 const MAX_DIVERGENCES: usize = 8;
 
-/// Everything that stays the same while the weights move.
-pub(super) struct Descent<'a> {
-    pub objective: Objective<'a>,
-    /// Columns of the tables that are features; the others are context.
+/// A loss over rows, which a descent lowers.
+pub(super) trait Loss {
+    /// Training rows.
+    fn rows(&self) -> usize;
+    /// Marks the parameters that decay.
+    fn mark_decayed(&self, marks: &mut [bool]);
+    /// Mean loss of the given training rows; its gradient goes to `gradient`. Random numbers are those of the step.
+    fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64;
+    /// Mean loss of the validation rows: in every call of the same rows and random numbers.
+    fn validation(&self, parameters: &[f32]) -> f64;
+}
+
+/// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went.
+pub(super) fn descend(
+    loss: &mut impl Loss,
+    options: &Options,
+    mut parameters: Vec<f32>,
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> (Vec<f32>, Summary) {
+    let batches = batches(loss.rows(), options.batch_rows);
+    let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
+    let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
+    let mut decayed = vec![false; parameters.len()];
+    loss.mark_decayed(&mut decayed);
+    let weight_decay = options.weight_decay(loss.rows(), parameters.len());
+    let mut adam = Adam::new(decayed.clone(), weight_decay);
+    let mut shuffle = stream(options.seed, Stream::Shuffle);
+    let mut order: Vec<usize> = (0..loss.rows()).collect();
+    let mut gradient = vec![0.0; parameters.len()];
+
+    let mut averaged = parameters.clone();
+    let mut best = parameters.clone();
+    let mut summary = Summary {
+        epochs: 0,
+        steps: 0,
+        best_epoch: 0,
+        validation_loss: loss.validation(&best),
+        divergences: 0,
+        stop: Stop::Finished,
+    };
+    while summary.steps < total {
+        order.shuffle(&mut shuffle);
+        let mut training_loss = Mean::default();
+        for batch in batches.iter().take(total - summary.steps) {
+            if cancel.load(Ordering::Relaxed) {
+                summary.stop = Stop::Cancelled;
+                return (best, summary);
+            }
+            let rows = &order[batch.clone()];
+            let training = loss.gradient(&parameters, rows, summary.steps, &mut gradient);
+            let norm = clip_norm(&mut gradient, options.clip_norm);
+            // A step that cannot be taken counts too, or a hopeless fit would go on for ever.
+            summary.steps += 1;
+            training_loss.add(if norm.is_finite() { training } else { f64::NAN }, batch.len());
+            if !training_loss.value().is_finite() {
+                break;
+            }
+            adam.step(&mut parameters, &gradient, schedule.learning_rate(summary.steps - 1));
+            // Starts as the plain mean, so that the starting point is soon forgotten.
+            let keep = options.averaging.min(summary.steps as f32 / (summary.steps + 10) as f32);
+            for (averaged, parameter) in averaged.iter_mut().zip(&parameters) {
+                *averaged = parameter + keep * (*averaged - parameter);
+            }
+        }
+        summary.epochs += 1;
+        let validation = loss.validation(&averaged);
+        if !(validation + training_loss.value()).is_finite() {
+            summary.divergences += 1;
+            if summary.divergences == MAX_DIVERGENCES {
+                summary.stop = Stop::Diverged;
+                break;
+            }
+            schedule.peak /= 2.0;
+            parameters.copy_from_slice(&best);
+            averaged.copy_from_slice(&best);
+            adam = Adam::new(decayed.clone(), weight_decay);
+            progress.diverged(summary.steps, schedule.peak);
+            continue;
+        }
+        if validation < summary.validation_loss {
+            summary.validation_loss = validation;
+            summary.best_epoch = summary.epochs;
+            best.copy_from_slice(&averaged);
+        }
+        let epochs_since_best = summary.epochs - summary.best_epoch;
+        progress.epoch(&Epoch {
+            epoch: summary.epochs,
+            step: summary.steps,
+            steps: total,
+            training_loss: training_loss.value(),
+            validation_loss: validation,
+            best_validation_loss: summary.validation_loss,
+            epochs_since_best,
+        });
+        if epochs_since_best >= options.patience {
+            summary.stop = Stop::Patience;
+            break;
+        }
+    }
+    (best, summary)
+}
+
+/// Splits a pass over `rows` into batches of nearly equal size.
+fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
+    let count = rows.div_ceil(batch_rows);
+    (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect()
+}
+
+/// A gradient as the sum of its parts, in their order, so that it does not depend on which thread was first.
+pub(super) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a Vec<f32>>) {
+    gradient.fill(0.0);
+    for part in parts {
+        for (sum, part) in gradient.iter_mut().zip(part) {
+            *sum += part;
+        }
+    }
+}
+
+/// What a fit learns from, in standardized units: rows of features, and their context behind them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    /// Columns that are features; the others are context.
     pub features: usize,
     pub training: &'a Matrix,
     pub validation: &'a Matrix,
+    /// Per feature the width of the uniform noise that each use of a training row adds.
     pub widths: &'a [f32],
+    /// Standard deviation of the normal noise that it adds.
     pub noise: f32,
-    pub options: &'a Options,
-    pub cancel: &'a AtomicBool,
 }
 
-impl Descent<'_> {
-    /// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went,
-    /// losses in standardized units.
-    pub fn run(&self, mut parameters: Vec<f32>, progress: &mut dyn Progress) -> (Vec<f32>, Summary) {
-        let options = self.options;
-        let batches = self.batches();
-        let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
-        let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
-        let mut decayed = vec![false; parameters.len()];
-        let of_layers = Trainable::<f32>::parameters(self.objective.sequence);
-        Trainable::<f32>::mark_decayed(self.objective.sequence, &mut decayed[..of_layers]);
-        let weight_decay = options.weight_decay(self.training.rows(), parameters.len());
-        let mut adam = Adam::new(decayed.clone(), weight_decay);
-        let mut shuffle = stream(options.seed, Stream::Shuffle);
-        let mut order: Vec<usize> = (0..self.training.rows()).collect();
-        let mut workers: Vec<Worker<f32>> = Vec::new();
+impl Rows<'_> {
+    /// Columns that are context.
+    pub fn context(&self) -> usize {
+        self.training.columns() - self.features
+    }
+
+    /// Adds noise to the features of training rows.
+    pub fn add_noise(&self, batch: &mut Batch<f32>, rng: &mut ChaCha8Rng) {
+        for (feature, width) in self.widths[..self.features].iter().enumerate() {
+            for value in batch.feature_mut(feature) {
+                dither(value, *width, rng);
+                if self.noise > 0.0 {
+                    *value += self.noise * rng.sample::<f32, _>(StandardNormal);
+                }
+            }
+        }
+    }
+}
+
+/// The mean negative log-density.
+pub(super) struct Likelihood<'a> {
+    objective: Objective<'a>,
+    rows: Rows<'a>,
+    seed: u64,
+    workers: Vec<Worker<f32>>,
+}
+
+impl<'a> Likelihood<'a> {
+    pub fn new(objective: Objective<'a>, rows: Rows<'a>, options: &Options) -> Self {
+        let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        let mut gradient = vec![0.0; parameters.len()];
+        Self { objective, rows, seed: options.seed, workers }
+    }
+}
 
-        let mut averaged = parameters.clone();
-        let mut best = parameters.clone();
-        let mut summary = Summary {
-            epochs: 0,
-            steps: 0,
-            best_epoch: 0,
-            validation_loss: self.validation_loss(&best),
-            divergences: 0,
-            stop: Stop::Finished,
-        };
-        while summary.steps < total {
-            order.shuffle(&mut shuffle);
-            let mut training_loss = Mean::default();
-            for batch in batches.iter().take(total - summary.steps) {
-                if self.cancel.load(Ordering::Relaxed) {
-                    summary.stop = Stop::Cancelled;
-                    return (best, summary);
-                }
-                let rows = &order[batch.clone()];
-                let loss = self.gradient(&parameters, rows, summary.steps, &mut workers, &mut gradient);
-                let norm = clip_norm(&mut gradient, options.clip_norm);
-                // A step that cannot be taken counts too, or a hopeless fit would go on for ever.
-                summary.steps += 1;
-                training_loss.add(if norm.is_finite() { loss } else { f64::NAN }, batch.len());
-                if !training_loss.value().is_finite() {
-                    break;
-                }
-                adam.step(&mut parameters, &gradient, schedule.learning_rate(summary.steps - 1));
-                // Starts as the plain mean, so that the starting point is soon forgotten.
-                let keep = options.averaging.min(summary.steps as f32 / (summary.steps + 10) as f32);
-                for (averaged, parameter) in averaged.iter_mut().zip(&parameters) {
-                    *averaged = parameter + keep * (*averaged - parameter);
-                }
-            }
-            summary.epochs += 1;
-            let loss = self.validation_loss(&averaged);
-            if !(loss + training_loss.value()).is_finite() {
-                summary.divergences += 1;
-                if summary.divergences == MAX_DIVERGENCES {
-                    summary.stop = Stop::Diverged;
-                    break;
-                }
-                schedule.peak /= 2.0;
-                parameters.copy_from_slice(&best);
-                averaged.copy_from_slice(&best);
-                adam = Adam::new(decayed.clone(), weight_decay);
-                progress.diverged(summary.steps, schedule.peak);
-                continue;
-            }
-            if loss < summary.validation_loss {
-                summary.validation_loss = loss;
-                summary.best_epoch = summary.epochs;
-                best.copy_from_slice(&averaged);
-            }
-            let epochs_since_best = summary.epochs - summary.best_epoch;
-            progress.epoch(&Epoch {
-                epoch: summary.epochs,
-                step: summary.steps,
-                steps: total,
-                training_loss: training_loss.value(),
-                validation_loss: loss,
-                best_validation_loss: summary.validation_loss,
-                epochs_since_best,
-            });
-            if epochs_since_best >= options.patience {
-                summary.stop = Stop::Patience;
-                break;
-            }
-        }
-        (best, summary)
+impl Loss for Likelihood<'_> {
+    fn rows(&self) -> usize {
+        self.rows.training.rows()
     }
 
-    /// Splits a pass into batches of nearly equal size.
-    fn batches(&self) -> Vec<Range<usize>> {
-        let rows = self.training.rows();
-        let count = rows.div_ceil(self.options.batch_rows);
-        (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect()
+    fn mark_decayed(&self, marks: &mut [bool]) {
+        let of_layers = Trainable::<f32>::parameters(self.objective.sequence);
+        Trainable::<f32>::mark_decayed(self.objective.sequence, &mut marks[..of_layers]);
     }
 
-    /// Mean negative log-density of the given training rows; its gradient goes to `gradient`.
-    fn gradient(
-        &self,
-        parameters: &[f32],
-        rows: &[usize],
-        step: usize,
-        workers: &mut [Worker<f32>],
-        gradient: &mut [f32],
-    ) -> f64 {
+    fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
+        let Self { objective, rows: table, seed, ref mut workers } = *self;
         let share = 1.0 / rows.len() as f32;
-        let chunks = rows.len().div_ceil(CHUNK_ROWS);
         let first_chunk = step * workers.len();
-        let workers = &mut workers[..chunks];
+        let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
-            let mut rng = stream(self.options.seed, Stream::Noise((first_chunk + chunk) as u64));
-            let context = self.training.columns() - self.features;
-            worker.gather(rows.iter().map(|row| self.training.row(*row)), self.features, context);
-            self.add_noise(worker, &mut rng);
-            worker.differentiate(self.objective, parameters, share);
+            let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
+            worker.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            table.add_noise(&mut worker.batch, &mut rng);
+            worker.differentiate(objective, parameters, share);
         });
-        // In the order of the chunks, so that the sum does not depend on which thread was first.
-        gradient.fill(0.0);
-        for worker in &*workers {
-            for (sum, part) in gradient.iter_mut().zip(&worker.gradient) {
-                *sum += part;
-            }
-        }
+        add_up(gradient, workers.iter().map(|worker| &worker.gradient));
         workers.iter().map(|worker| worker.loss).sum()
     }
 
-    fn add_noise(&self, worker: &mut Worker<f32>, rng: &mut ChaCha8Rng) {
-        let noise = self.noise;
-        for (feature, width) in self.widths[..self.features].iter().enumerate() {
-            for value in worker.batch.feature_mut(feature) {
-                dither(value, *width, rng);
-                if noise > 0.0 {
-                    *value += noise * rng.sample::<f32, _>(StandardNormal);
-                }
-            }
-        }
-    }
-
-    fn validation_loss(&self, parameters: &[f32]) -> f64 {
+    fn validation(&self, parameters: &[f32]) -> f64 {
         let Objective { sequence, base } = self.objective;
-        let log_probs = log_probs(sequence, base, parameters, self.validation, self.features);
+        let log_probs = log_probs(sequence, base, parameters, self.rows.validation, self.rows.features);
         -log_probs.iter().map(|value| f64::from(*value)).sum::<f64>() / log_probs.len() as f64
     }
 }

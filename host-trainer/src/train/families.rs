@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::permutation::orders;
 use super::random::{Stream, stream};
-use crate::base::{TrainedBase, TrainedStandardNormal};
-use crate::layers::{Sequence, TrainedCoupling, TrainedMaskedAutoregressive, TrainedPermute};
+use crate::base::{TrainedBase, TrainedMixture, TrainedStandardNormal, TrainedStudentT};
+use crate::layers::{
+    Sequence, Support, TrainedActNorm, TrainedContinuous, TrainedCoupling, TrainedLuLinear,
+    TrainedMaskedAutoregressive, TrainedPermute, TrainedPlanar, TrainedRadial, TrainedSylvester,
+};
 use crate::net::{Activation, Body, Hidden};
 use crate::univariate::{Additive, Affine, MapValues, Parameterization, Scale, Sigmoidal, Spline};
 
@@ -28,6 +31,36 @@ pub enum Family {
     MafSpline,
     /// Masked autoregressive, by mixtures of sigmoids (neural autoregressive flow): sampling by bisection
     Naf,
+    /// Activation normalization, LU-factored linear layers and affine couplings (Glow)
+    Glow,
+    /// Planar layers: densities only
+    Planar,
+    /// Radial layers: densities only
+    Radial,
+    /// Sylvester layers: densities only
+    Sylvester,
+    /// One velocity of all features (a continuous flow, fitted by flow matching): f32 only, many evaluations a density
+    Continuous,
+}
+
+impl Family {
+    /// Whether its layers have nets, and so can see a context.
+    #[must_use]
+    pub fn has_nets(self) -> bool {
+        !matches!(self, Self::Planar | Self::Radial | Self::Sylvester)
+    }
+}
+
+/// A base distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseFamily {
+    /// Independent standard normal coordinates
+    Normal,
+    /// Independent Student-t coordinates with fitted degrees of freedom: heavy tails
+    StudentT,
+    /// A mixture of normal distributions
+    Mixture,
 }
 
 /// Shape of a flow.
@@ -35,7 +68,7 @@ pub enum Family {
 pub struct Architecture {
     /// The family.
     pub family: Family,
-    /// Layers that transform, each after a permutation.
+    /// Layers that transform; of a continuous flow the solver's steps.
     pub layers: usize,
     /// Units of each hidden layer of the nets, a multiple of 4.
     pub hidden: usize,
@@ -54,10 +87,19 @@ pub struct Architecture {
     pub bins: usize,
     /// Splines transform standardized values within ± this, and leave others as they are.
     pub interval: f32,
+    /// The base.
+    pub base: BaseFamily,
+    /// Components of a mixture base.
+    pub components: usize,
+    /// Where each feature's readings can be; empty where all can be anywhere.
+    pub supports: Vec<Support>,
 }
 
 /// zuko's smallest slope of a spline: what its soft clips are derived from.
 const SPLINE_SLOPE: f32 = 1e-3;
+
+/// The most units of a Sylvester layer: its log-determinant costs as many.
+const SYLVESTER_UNITS: usize = 8;
 
 impl Architecture {
     /// Six couplings with two hidden layers of 32 to 64 units, by the number of features: about 12 kB of int8 weights
@@ -70,20 +112,27 @@ impl Architecture {
     pub fn of(family: Family, features: usize) -> Self {
         let width = (24 + features).next_multiple_of(8).clamp(32, 64);
         let layers = match family {
-            Family::Nice | Family::Realnvp | Family::Spline => 6,
+            Family::Nice | Family::Realnvp | Family::Spline | Family::Glow | Family::Continuous => 6,
             Family::Maf => 5,
             Family::MafSpline | Family::Naf => 3,
+            Family::Planar | Family::Radial => 32,
+            Family::Sylvester => 16,
         };
+        // One net does it all, and its derivatives count.
+        let continuous = family == Family::Continuous;
         Self {
             family,
             layers,
-            hidden: width,
+            hidden: if continuous { 64 } else { width },
             hidden_layers: 2,
             body: Body::Plain,
-            activation: Activation::Relu,
+            activation: if continuous { Activation::Tanh } else { Activation::Relu },
             bound: 1.0,
             bins: 8,
             interval: 5.0,
+            base: BaseFamily::Normal,
+            components: 4,
+            supports: Vec::new(),
         }
     }
 
@@ -96,42 +145,61 @@ impl Architecture {
         Hidden { units, deep, body, activation }
     }
 
-    fn map(&self) -> MapValues {
-        match self.family {
-            Family::Nice => Additive.into(),
-            Family::Realnvp | Family::Maf => {
-                Affine { scale: Scale::Softsign { inverse_bound: 1.0 / self.bound } }.into()
-            }
-            Family::Spline | Family::MafSpline => Spline {
-                bins: self.bins,
-                bound: self.interval,
-                parameterization: Parameterization::Softclip { inverse_bound: -1.0 / SPLINE_SLOPE.ln() },
-            }
-            .into(),
-            Family::Naf => Sigmoidal { units: self.bins, inverse_bound: -1.0 / SPLINE_SLOPE.ln() }.into(),
-        }
+    fn affine(&self) -> MapValues {
+        Affine { scale: Scale::softsign(self.bound) }.into()
+    }
+
+    fn spline(&self) -> MapValues {
+        let parameterization = Parameterization::softclip(SPLINE_SLOPE);
+        Spline { bins: self.bins, bound: self.interval, parameterization }.into()
+    }
+
+    fn sigmoidal(&self) -> MapValues {
+        Sigmoidal { units: self.bins, inverse_bound: -1.0 / SPLINE_SLOPE.ln() }.into()
     }
 
     /// The layers behind the standardization of `features` features that come with `context` values.
     pub fn sequence(&self, features: usize, context: usize, seed: u64) -> Sequence {
-        let orders = orders(features, self.layers, &mut stream(seed, Stream::Permutations));
-        orders.into_iter().fold(Sequence::new(), |sequence, order| {
-            let sequence = sequence.then(TrainedPermute::new(order));
-            let (map, net) = (self.map(), self.net());
-            match self.family {
-                Family::Nice | Family::Realnvp | Family::Spline => {
-                    let kept = features / 2;
-                    sequence.then(TrainedCoupling::new(kept, features - kept, context, map, net))
-                }
-                Family::Maf | Family::MafSpline | Family::Naf => {
-                    sequence.then(TrainedMaskedAutoregressive::new(features, context, map, net))
-                }
+        let kept = features / 2;
+        let coupling = |map| TrainedCoupling::new(kept, features - kept, context, map, self.net());
+        let masked = |map| TrainedMaskedAutoregressive::new(features, context, map, self.net());
+        let orders = || orders(features, self.layers, &mut stream(seed, Stream::Permutations)).into_iter();
+        let couplings = |map: MapValues| {
+            orders().fold(Sequence::new(), |flow, order| flow.then(TrainedPermute::new(order)).then(coupling(map)))
+        };
+        let autoregressive = |map: MapValues| {
+            orders().fold(Sequence::new(), |flow, order| flow.then(TrainedPermute::new(order)).then(masked(map)))
+        };
+        let times = |more: &dyn Fn(Sequence) -> Sequence| (0..self.layers).fold(Sequence::new(), |flow, _| more(flow));
+        match self.family {
+            // Additive couplings keep volumes: the scales are a layer of their own ("NICE", section 3.3).
+            Family::Nice => couplings(Additive.into()).then(TrainedActNorm { features }),
+            Family::Realnvp => couplings(self.affine()),
+            Family::Spline => couplings(self.spline()),
+            Family::Maf => autoregressive(self.affine()),
+            Family::MafSpline => autoregressive(self.spline()),
+            Family::Naf => autoregressive(self.sigmoidal()),
+            Family::Glow => times(&|flow| {
+                let linear = TrainedLuLinear::new(features);
+                flow.then(TrainedActNorm { features }).then(linear).then(coupling(self.affine()))
+            }),
+            Family::Planar => times(&|flow| flow.then(TrainedPlanar::new(features))),
+            Family::Radial => times(&|flow| flow.then(TrainedRadial::new(features))),
+            Family::Sylvester => {
+                times(&|flow| flow.then(TrainedSylvester::new(features, features.min(SYLVESTER_UNITS))))
             }
-        })
+            Family::Continuous => {
+                Sequence::new().then(TrainedContinuous::new(features, context, self.layers, self.net()))
+            }
+        }
     }
 
     /// The base.
     pub fn base(&self, features: usize) -> Arc<dyn TrainedBase> {
-        Arc::new(TrainedStandardNormal { features })
+        match self.base {
+            BaseFamily::Normal => Arc::new(TrainedStandardNormal { features }),
+            BaseFamily::StudentT => Arc::new(TrainedStudentT { features }),
+            BaseFamily::Mixture => Arc::new(TrainedMixture { features, components: self.components }),
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use rand_chacha::ChaCha8Rng;
 
 use super::check::check;
-use super::descent::Descent;
+use super::descent::{Likelihood, Loss, Rows, descend};
 use super::error::FitError;
 use super::flow::Flow;
+use super::matching::Matching;
 use super::objective::{Objective, Worker};
 use super::options::Options;
 use super::progress::Progress;
@@ -15,7 +16,7 @@ use super::random::{Stream, dither, stream};
 use super::standardize::moments;
 use crate::base::TrainableBase;
 use crate::data::Matrix;
-use crate::layers::Trainable;
+use crate::layers::{Support, Trainable};
 
 /// What a fit learns from.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +73,7 @@ pub struct Fit {
     pub summary: Summary,
 }
 
-/// Fits a flow by maximum likelihood.
+/// Fits a flow: by maximum likelihood, or, where it follows a velocity, by flow matching.
 ///
 /// Deterministic: the same table, options and machine give the same bits whatever the number of threads. `cancel` may
 /// be set at any time from another thread: the fit ends after the step in hand and returns the best weights so far.
@@ -87,12 +88,17 @@ pub fn fit(
 ) -> Result<Fit, FitError> {
     check(&data, options)?;
     let features = data.features;
-    let (mean, inverse_scale) = moments(data.training)?;
-    let mut model = Flow::zeroed(mean, inverse_scale, features, options);
-    let training = standardize(&model, data.training)?;
-    let mut validation = standardize(&model, data.validation)?;
+    let columns = data.training.columns();
+    let mut model = Flow::zeroed(vec![0.0; columns], vec![1.0; columns], features, options);
+    let mapped = prepare(&model, data.training)?.0;
+    (model.mean, model.inverse_scale) = moments(&mapped)?;
+    let training = prepare(&model, data.training)?.0;
+    let (mut validation, log_det) = prepare(&model, data.validation)?;
+    // The steps of a sensor whose support is mapped are of many sizes: noise has to do there.
+    let in_steps = |column: usize| options.architecture.supports.get(column).is_none_or(|it| *it == Support::All);
+    let steps = data.quantization_steps.iter().zip(&model.inverse_scale).enumerate();
     let widths: Vec<f32> =
-        data.quantization_steps.iter().zip(&model.inverse_scale).map(|(step, scale)| step * scale).collect();
+        steps.map(|(column, (step, scale))| if in_steps(column) { step * scale } else { 0.0 }).collect();
     let mut rng = stream(options.seed, Stream::Validation);
     for row in validation.values_mut().chunks_exact_mut(data.training.columns()) {
         row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
@@ -100,19 +106,26 @@ pub fn fit(
     let validation = without_farthest(&validation, features);
     let parameters = initial(&model, &training, &mut stream(options.seed, Stream::Initialization));
 
-    let descent = Descent {
-        objective: Objective { sequence: &model.sequence, base: &*model.base },
+    let rows = Rows {
         features,
         training: &training,
         validation: &validation,
         widths: &widths,
         noise: options.noise(data.training.rows(), features),
-        options,
-        cancel,
     };
-    let (best, mut summary) = descent.run(parameters, progress);
+    let objective = Objective { sequence: &model.sequence, base: &*model.base };
+    let mut likelihood = Likelihood::new(objective, rows, options);
+    let (best, mut summary) = match model.sequence.velocity() {
+        Some(net) => {
+            let mut matching = Matching::new(net, rows, options);
+            let (best, mut summary) = descend(&mut matching, options, parameters, progress, cancel);
+            summary.validation_loss = likelihood.validation(&best);
+            (best, summary)
+        }
+        None => descend(&mut likelihood, options, parameters, progress, cancel),
+    };
     model.parameters = best;
-    summary.validation_loss -= model.log_scale();
+    summary.validation_loss -= model.log_scale() + log_det;
     Ok(Fit { model, summary })
 }
 
@@ -145,10 +158,10 @@ fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
     rows.select(&order)
 }
 
-fn standardize(model: &Flow, rows: &Matrix) -> Result<Matrix, FitError> {
-    let standardized = model.standardized(rows);
-    match standardized.values().iter().position(|value| !value.is_finite()) {
+fn prepare(model: &Flow, rows: &Matrix) -> Result<(Matrix, f64), FitError> {
+    let prepared = model.prepared(rows);
+    match prepared.0.values().iter().position(|value| !value.is_finite()) {
         Some(at) => Err(FitError::NotFinite { row: at / rows.columns(), feature: at % rows.columns() }),
-        None => Ok(standardized),
+        None => Ok(prepared),
     }
 }

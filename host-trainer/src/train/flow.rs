@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::objective::log_probs;
+use super::objective::{Worker, log_probs};
 use super::options::Options;
+use super::tape::Tape;
 use crate::base::{TrainableBase, TrainedBase, TrainedStandardNormal};
 use crate::data::Matrix;
 use crate::export::Written;
-use crate::layers::{Sequence, Trainable};
+use crate::layers::{Sequence, Support, Trainable};
 
 /// ln(2 pi).
 pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
@@ -15,9 +16,11 @@ pub const LN_2PI: f64 = 1.837_877_066_409_345_3;
 /// A fitted flow. A row is a reading, followed by its context: D features and C context values, in their own units.
 #[derive(Clone, Debug)]
 pub struct Flow {
-    /// Per column, in raw units.
+    /// What maps the features' supports onto all numbers, before all else: layers without parameters.
+    pub supports: Sequence,
+    /// Per column, behind the supports' layers.
     pub mean: Vec<f32>,
-    /// Per column, in 1 / raw units: `z = (x - mean) * inverse_scale`.
+    /// Per column, in 1 / the same units: `z = (x - mean) * inverse_scale`.
     pub inverse_scale: Vec<f32>,
     /// Behind the standardization, in the order in which a reading meets them.
     pub sequence: Sequence,
@@ -39,7 +42,9 @@ impl Flow {
     pub(super) fn zeroed(mean: Vec<f32>, inverse_scale: Vec<f32>, features: usize, options: &Options) -> Self {
         let context = mean.len() - features;
         let sequence = options.architecture.sequence(features, context, options.seed);
+        let supports = Sequence::of(Support::layers(&options.architecture.supports));
         let mut flow = Self {
+            supports,
             mean,
             inverse_scale,
             sequence,
@@ -66,7 +71,7 @@ impl Flow {
     pub fn gaussian(&self) -> Self {
         let (features, mean, inverse_scale) = (self.features, self.mean.clone(), self.inverse_scale.clone());
         let (sequence, base) = (Sequence::new(), Arc::new(TrainedStandardNormal { features }));
-        Self { mean, inverse_scale, sequence, base, parameters: Vec::new(), features }
+        Self { supports: self.supports.clone(), mean, inverse_scale, sequence, base, parameters: Vec::new(), features }
     }
 
     fn layer_parameters(&self) -> usize {
@@ -88,15 +93,34 @@ impl Flow {
         Written::float(self).log_prob_f64(self, &row)
     }
 
+    /// The rows with the features' supports mapped onto all numbers, and each row's log-determinant of that: -∞ for a row
+    /// outside.
+    fn mapped(&self, rows: &Matrix) -> (Matrix, Vec<f32>) {
+        let mut log_det = vec![0.0; rows.rows()];
+        let mut mapped = rows.clone();
+        if !self.supports.is_empty() {
+            let mut worker = Worker::default();
+            worker.gather(rows.iter_rows(), self.features, self.context());
+            Trainable::<f32>::inverse(&self.supports, &[], &mut worker.batch, &[], &mut log_det, &mut Tape::default());
+            for (index, row) in mapped.values_mut().chunks_exact_mut(rows.columns()).enumerate() {
+                for (feature, value) in row.iter_mut().take(self.features).enumerate() {
+                    *value = worker.batch.feature(feature)[index];
+                }
+            }
+        }
+        (mapped, log_det)
+    }
+
     /// Log-densities of many rows, in nats, in raw units, in f32 by the trainer's batched arithmetic.
     ///
     /// # Panics
     /// If the rows have another number of columns than the flow.
     pub fn log_probs(&self, rows: &Matrix) -> Vec<f32> {
-        let offset = self.log_scale();
+        let offset = self.log_scale() as f32;
+        let (mapped, log_det) = self.mapped(rows);
         let mut result =
-            log_probs(&self.sequence, &*self.base, &self.parameters, &self.standardized(rows), self.features);
-        result.iter_mut().for_each(|value| *value += offset as f32);
+            log_probs(&self.sequence, &*self.base, &self.parameters, &self.standardized(&mapped), self.features);
+        result.iter_mut().zip(&log_det).for_each(|(value, log_det)| *value += offset + log_det);
         result
     }
 
@@ -105,11 +129,21 @@ impl Flow {
         self.inverse_scale[..self.features].iter().map(|scale| f64::from(*scale).ln()).sum()
     }
 
-    /// The rows after the standardization, computed as the device does.
+    /// The rows behind the layers of the supports and the standardization, and the mean log-determinant of the former.
     ///
     /// # Panics
     /// If the rows have another number of columns than the flow.
-    pub fn standardized(&self, rows: &Matrix) -> Matrix {
+    pub fn prepared(&self, rows: &Matrix) -> (Matrix, f64) {
+        let (mapped, log_det) = self.mapped(rows);
+        let mean = log_det.iter().map(|value| f64::from(*value)).sum::<f64>() / log_det.len().max(1) as f64;
+        (self.standardized(&mapped), mean)
+    }
+
+    /// Rows after the standardization, computed as the device does.
+    ///
+    /// # Panics
+    /// If the rows have another number of columns than the flow.
+    fn standardized(&self, rows: &Matrix) -> Matrix {
         assert_eq!(rows.columns(), self.mean.len(), "a row has one number per column");
         let mut result = rows.clone();
         for row in result.values_mut().chunks_exact_mut(self.mean.len()) {

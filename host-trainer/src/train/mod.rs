@@ -5,6 +5,7 @@
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
 //! exp.rs         exponentials and logarithms that vectorize
+//! matching.rs    another objective, of the velocities of continuous flows
 //! families.rs    which layers a family of flows is made of
 //! gemm.rs        the matrix product that nets are made of
 //! optimizer.rs   Adam, its schedule and its clip
@@ -13,6 +14,7 @@
 //!
 //! The layers' own arithmetic is in [`crate::layers`]. Layers are generic over the float: f32 trains, f64 checks the gradients.
 
+mod assignment;
 mod batch;
 mod check;
 mod descent;
@@ -22,6 +24,7 @@ mod families;
 mod fit;
 mod flow;
 pub(crate) mod gemm;
+mod matching;
 mod objective;
 mod optimizer;
 mod options;
@@ -37,7 +40,7 @@ mod tests;
 pub use batch::Batch;
 pub use error::FitError;
 pub use exp::Fast;
-pub use families::{Architecture, Family};
+pub use families::{Architecture, BaseFamily, Family};
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
 pub use options::Options;

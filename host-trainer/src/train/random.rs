@@ -12,6 +12,8 @@ pub(super) enum Stream {
     Validation,
     /// Of one chunk, counted over all steps: chunks are drawn for on any thread in any order.
     Noise(u64),
+    /// What one chunk of the validation rows is matched with.
+    Draws(u64),
 }
 
 /// The generator of one purpose.
@@ -23,6 +25,7 @@ pub(super) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
         Stream::Shuffle => 2,
         Stream::Validation => 3,
         Stream::Noise(chunk) => 4 + chunk,
+        Stream::Draws(chunk) => u64::MAX - chunk,
     });
     rng
 }

@@ -22,16 +22,28 @@ impl CallCounts {
     }
 }
 
+/// What one call cost, interrupts not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Instructions, the return included.
+    pub instructions: u64,
+    /// Modelled cycles.
+    pub cycles: u64,
+    /// Deepest stack in bytes, below the stack pointer of its caller.
+    pub stack: u32,
+}
+
 /// Watches a core for calls of the function at one address.
 #[derive(Debug)]
 pub(super) struct CallCounter {
     entry: Option<u32>,
-    call: Option<Call>,
-    counts: CallCounts,
+    call: Option<Open>,
+    calls: Vec<Call>,
 }
 
+/// A call that has not returned.
 #[derive(Debug)]
-struct Call {
+struct Open {
     return_address: u32,
     stack: u32,
     instructions: u64,
@@ -49,14 +61,14 @@ pub(super) struct View {
 
 impl CallCounter {
     pub(super) fn new(entry: Option<u32>) -> Self {
-        Self { entry, call: None, counts: CallCounts::default() }
+        Self { entry, call: None, calls: Vec::new() }
     }
 
     /// The core is about to run the instruction at `view.pc`, outside interrupts.
     #[inline]
     pub(super) fn before(&mut self, view: View) {
         if self.entry == Some(view.pc) && self.call.is_none() {
-            self.call = Some(Call {
+            self.call = Some(Open {
                 return_address: view.lr & !1,
                 stack: view.sp,
                 instructions: 0,
@@ -74,17 +86,28 @@ impl CallCounter {
         call.cycles += cycles;
         call.lowest = call.lowest.min(view.sp);
         if view.pc == call.return_address && view.sp == call.stack {
-            let counts = &mut self.counts;
-            counts.calls += 1;
-            counts.instructions += call.instructions;
-            counts.instructions_max = counts.instructions_max.max(call.instructions);
-            counts.cycles += call.cycles;
-            counts.stack_max = counts.stack_max.max(call.stack - call.lowest);
+            self.calls.push(Call {
+                instructions: call.instructions,
+                cycles: call.cycles,
+                stack: call.stack - call.lowest,
+            });
             self.call = None;
         }
     }
 
     pub(super) fn counts(&self) -> CallCounts {
-        self.counts
+        let mut counts = CallCounts::default();
+        for call in &self.calls {
+            counts.calls += 1;
+            counts.instructions += call.instructions;
+            counts.instructions_max = counts.instructions_max.max(call.instructions);
+            counts.cycles += call.cycles;
+            counts.stack_max = counts.stack_max.max(call.stack);
+        }
+        counts
+    }
+
+    pub(super) fn into_calls(self) -> Vec<Call> {
+        self.calls
     }
 }

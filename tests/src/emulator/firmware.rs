@@ -7,17 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::Image;
+use super::{Board, Image};
 
-/// The target of the emulated board: a Cortex-M4F.
-pub const TARGET: &str = "thumbv7em-none-eabihf";
-
-/// The package of the emulated board.
-const PACKAGE: &str = "flowlet-board-mps2-an386";
-
-/// What to build of the emulated board's package.
+/// What to build of an emulated board's package.
 #[derive(Clone, Debug, Default)]
 pub struct Build {
+    /// For which board.
+    pub board: Board,
     /// The firmware without the model and its scoring: an example named `baseline`.
     pub baseline: bool,
     /// Another example of the package, in place of the firmware.
@@ -26,7 +22,7 @@ pub struct Build {
     pub model: Option<PathBuf>,
 }
 
-/// Builds firmware for the emulated board. What has been built before is not built again.
+/// Builds firmware for an emulated board. What has been built before is not built again.
 ///
 /// # Errors
 /// If cargo fails: its messages have gone to the standard error by then.
@@ -34,14 +30,15 @@ pub fn build(build: &Build) -> Result<Image> {
     // Firmware with another model goes to the same place: it is read before the next is built.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    install_target()?;
+    let (package, target) = (build.board.package(), build.board.target());
+    install(target)?;
     let mut command = Command::new(cargo());
     command.current_dir(workspace());
-    command.args(["build", "--quiet", "--package", PACKAGE, "--target", TARGET, "--profile", "firmware"]);
+    command.args(["build", "--quiet", "--package", package, "--target", target, "--profile", "firmware"]);
     command.arg("--message-format=json-render-diagnostics");
     match build.example.or(build.baseline.then_some("baseline")) {
         Some(example) => command.args(["--example", example]),
-        None => command.args(["--bin", PACKAGE]),
+        None => command.args(["--bin", package]),
     };
     match &build.model {
         Some(model) => command.env("FLOWLET_MODEL", std::path::absolute(model)?),
@@ -52,7 +49,7 @@ pub fn build(build: &Build) -> Result<Image> {
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the firmware does not build ({})", output.status);
     let executable = executable(&output.stdout).context("cargo built the firmware but named no executable")?;
-    Image::read(&executable)
+    Image::read(&executable, build.board)
 }
 
 /// The executable that cargo's JSON messages name.
@@ -64,22 +61,22 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
         .next_back()
 }
 
-/// Lets rustup install the target if it is missing.
-fn install_target() -> Result<()> {
+/// Lets rustup install a target if it is missing.
+fn install(target: &str) -> Result<()> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .current_dir(workspace())
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .output()
         .context("cannot start rustc")?;
     if Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
         return Ok(());
     }
-    eprintln!("Installing the target {TARGET}: rustup target add {TARGET}");
-    match Command::new("rustup").current_dir(workspace()).args(["target", "add", TARGET]).status() {
+    eprintln!("Installing the target {target}: rustup target add {target}");
+    match Command::new("rustup").current_dir(workspace()).args(["target", "add", target]).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => bail!("`rustup target add {TARGET}` failed ({status})"),
-        Err(error) => bail!("cannot start rustup ({error}): install the target {TARGET} for this toolchain"),
+        Ok(status) => bail!("`rustup target add {target}` failed ({status})"),
+        Err(error) => bail!("cannot start rustup ({error}): install the target {target} for this toolchain"),
     }
 }
 

@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail, ensure};
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol, elf};
 
-use super::Sections;
+use super::{Board, Sections};
 
 /// A firmware image.
 #[derive(Clone, Debug)]
 pub struct Image {
+    board: Board,
     elf: Vec<u8>,
     segments: Vec<Segment>,
     symbols: HashMap<String, u32>,
@@ -27,20 +28,20 @@ pub struct Segment {
 }
 
 impl Image {
-    /// Reads an ELF file.
+    /// Reads an ELF file for a board.
     ///
     /// # Errors
     /// If the file cannot be read, or as [`Image::parse`].
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, board: Board) -> Result<Self> {
         let elf = std::fs::read(path).with_context(|| format!("cannot read the firmware {}", path.display()))?;
-        Self::parse(elf).with_context(|| path.display().to_string())
+        Self::parse(elf, board).with_context(|| path.display().to_string())
     }
 
-    /// An image from the bytes of an ELF file.
+    /// An image for a board, from the bytes of an ELF file.
     ///
     /// # Errors
     /// If they are not a linked ELF for a little-endian Cortex-M.
-    pub fn parse(elf: Vec<u8>) -> Result<Self> {
+    pub fn parse(elf: Vec<u8>, board: Board) -> Result<Self> {
         let file = ElfFile32::<Endianness>::parse(&*elf).context("not a 32-bit ELF file")?;
         let endian = file.endian();
         let machine = file.elf_header().e_machine(endian);
@@ -58,10 +59,15 @@ impl Image {
         }
         let symbols = file
             .symbols()
-            .filter(ObjectSymbol::is_definition)
+            .filter(|symbol| !symbol.is_undefined())
             .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address() as u32)))
             .collect();
-        Ok(Self { segments, symbols, elf })
+        Ok(Self { board, segments, symbols, elf })
+    }
+
+    /// The board that it is for.
+    pub fn board(&self) -> Board {
+        self.board
     }
 
     /// The ELF file.
@@ -80,10 +86,14 @@ impl Image {
     /// If the image has no such symbol.
     pub fn function(&self, symbol: &str) -> Result<u32> {
         // Bit 0 of a function's symbol says that it is Thumb code.
-        self.symbols
-            .get(symbol)
+        self.address(symbol)
             .map(|address| address & !1)
             .with_context(|| format!("no symbol `{symbol}` in the firmware"))
+    }
+
+    /// The address that a symbol has, if it is there.
+    pub(super) fn address(&self, symbol: &str) -> Option<u32> {
+        self.symbols.get(symbol).copied()
     }
 
     /// How many bytes its sections take.

@@ -3,7 +3,7 @@
 //! | | [`Backend::Rsemu`] (default) | [`Backend::Qemu`] |
 //! |---|---|---|
 //! | needs | nothing but cargo | `qemu-system-arm` |
-//! | machine | Cortex-M4F, 4 MiB at 0 and at 0x2000_0000, UART0 at 0x4000_4000 | Arm MPS2+ AN386, of which that is a part |
+//! | machines | of each [`Board`]: core, flash, RAM and UART0 | Arm MPS2+ AN386 and BBC micro:bit, whole |
 //! | counts | instructions, cycles of a simple model, stack, each call of a symbol | nothing: the firmware counts with SysTick |
 //! | time | none: a run is the same every time | `-icount shift=6`, and a UART whose bytes arrive when they arrive |
 //!
@@ -11,9 +11,12 @@
 //!
 //! - rsemu refuses writes to flash and accesses to addresses without memory or device by a bus fault. On the AN386 the
 //!   memory at 0 is RAM and takes writes.
+//! - rsemu's Cortex-M0 is a Cortex-M4 without an FPU that traps unaligned accesses: it also runs what a Cortex-M0 does not have, which a
+//!   compiler for a Cortex-M0 does not emit. Its cycles are a Cortex-M4's.
 //! - rsemu has UART0 and no other peripheral outside the core. It knows the semihosting calls that a Rust firmware makes
 //!   to write and to exit; any other one ends the run with an error that names it.
-//! - SysTick counts modelled cycles in rsemu, and emulated nanoseconds in QEMU (25 MHz).
+//! - SysTick counts modelled cycles in rsemu, and emulated nanoseconds in QEMU (25 MHz on the AN386).
+//! - rsemu ends a run whose stack has grown into the firmware's variables with an error; QEMU lets it go on.
 //! - rsemu's cycles are no prediction for silicon: its model charges every load two cycles.
 //! - Neither models the baud rate: a byte that the host sends arrives as soon as the one before has been read. So a
 //!   device can be flooded, but its UART never overruns.
@@ -21,6 +24,7 @@
 //! A device talks to a [`Peer`] on the host. The peer is asked for bytes, and handed the device's, in one thread, so a
 //! conversation is reproducible.
 
+mod board;
 mod calls;
 mod conversation;
 mod firmware;
@@ -39,9 +43,10 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-pub use calls::CallCounts;
+pub use board::Board;
+pub use calls::{Call, CallCounts};
 pub use conversation::{Answers, Conversation};
-pub use firmware::{Build, TARGET, build};
+pub use firmware::{Build, build};
 pub use image::{Image, Segment};
 pub use peer::{Peer, Script};
 pub use size::{Cost, Sections};
@@ -85,6 +90,18 @@ impl fmt::Display for Backend {
             Self::Qemu => "qemu",
         })
     }
+}
+
+/// Every board in every emulator that can run here. Says which emulators cannot.
+pub fn everywhere() -> impl Iterator<Item = (Board, Backend)> {
+    let backends = || {
+        [Backend::Rsemu, Backend::Qemu].into_iter().filter(|backend| {
+            let missing = backend.missing();
+            missing.iter().for_each(|reason| println!("skipped: {reason}"));
+            missing.is_none()
+        })
+    };
+    Board::ALL.into_iter().flat_map(move |board| backends().map(move |backend| (board, backend)))
 }
 
 /// What a run may take at most, and what it counts.
@@ -147,6 +164,8 @@ pub struct Outcome {
     pub logs: Vec<String>,
     /// What was counted; QEMU counts nothing.
     pub counts: Option<Counts>,
+    /// Each call of the symbol in [`Options::count`], in order.
+    pub calls: Vec<Call>,
 }
 
 impl Outcome {

@@ -1,22 +1,20 @@
-//! The default backend: rsemu's Cortex-M4F with memory, UART0 and semihosting around it.
+//! The default backend: rsemu's core with memory, UART0 and semihosting around it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use ::rsemu::core::space::{AddressSpace, RamStore, Region, RomStore, RomWrite};
+use ::rsemu::cpu::arm::v7m::sys::ccr;
 use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Regs};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::calls::{CallCounter, View};
 use super::semihosting::{self, Effect};
 use super::uart::{self, Uart};
-use super::{Counts, Exit, Image, Options, Outcome, Peer, logs};
+use super::{Board, Counts, Exit, Image, Options, Outcome, Peer, logs};
 
-const FLASH_BASE: u32 = 0;
-const RAM_BASE: u32 = 0x2000_0000;
-const MEMORY_LENGTH: u32 = 4 << 20;
-const UART_BASE: u32 = 0x4000_4000;
-const UART_RX_IRQ: u16 = 0;
+/// Where the linker script of `cortex-m-rt` ends the firmware's variables.
+const END_OF_VARIABLES: &str = "__sheap";
 
 /// The instruction `BKPT 0xAB`: a semihosting call.
 const SEMIHOSTING: [u8; 2] = [0xab, 0xbe];
@@ -31,6 +29,11 @@ const CLOCK_INTERVAL: u64 = 1 << 20;
 pub(super) fn run(image: &Image, peer: &mut dyn Peer, options: &Options) -> Result<Outcome> {
     let mut machine = Machine::new(image, options)?;
     let exit = machine.run(peer, options)?;
+    // A stack below RAM also locks the core up; this says why.
+    if let Some(end) = image.address(END_OF_VARIABLES) {
+        let lowest = machine.lowest_stack;
+        ensure!(lowest >= end, "the stack has grown down to {lowest:#010x}, into variables that end at {end:#010x}");
+    }
     Ok(Outcome {
         exit,
         logs: logs::decode(image.elf(), &machine.console)?,
@@ -40,6 +43,7 @@ pub(super) fn run(image: &Image, peer: &mut dyn Peer, options: &Options) -> Resu
             lowest_stack: machine.lowest_stack,
             calls: machine.calls.counts(),
         }),
+        calls: machine.calls.into_calls(),
     })
 }
 
@@ -47,6 +51,7 @@ struct Machine {
     core: ArmV7m,
     memory: Arc<AddressSpace>,
     uart: Arc<Uart>,
+    interrupt: u16,
     flash: Vec<u8>,
     console: Vec<u8>,
     calls: CallCounter,
@@ -67,26 +72,35 @@ impl Machine {
     fn new(image: &Image, options: &Options) -> Result<Self> {
         let entry = options.count.as_deref().map(|symbol| image.function(symbol)).transpose()?;
         let flash = flash(image)?;
-        let memory = AddressSpace::new("mps2-an386", 32);
-        let uart = Arc::new(Uart::default());
+        let board = image.board();
+        let memory = AddressSpace::new(board.machine(), 32);
+        let (uart, uart_base, interrupt) = Uart::of(board);
+        let uart = Arc::new(uart);
         {
             let mut map = memory.topology();
             let rom = Region::rom("flash", Arc::new(RomStore::from_slice(&flash)), RomWrite::Fault);
-            let ram = Region::ram("ram", Arc::new(RamStore::new(MEMORY_LENGTH.into())));
+            let ram = Region::ram("ram", Arc::new(RamStore::new(board.ram().length.into())));
             let uart = Region::io("uart0", uart::LENGTH, Arc::clone(&uart) as _);
-            for (region, base) in [(rom, FLASH_BASE), (ram, RAM_BASE), (uart, UART_BASE)] {
+            for (region, base) in [(rom, board.flash().base), (ram, board.ram().base), (uart, uart_base)] {
                 map.map(region, base.into()).map_err(|error| anyhow::anyhow!("the memory map: {error}"))?;
             }
         }
         let memory = Arc::new(memory);
-        let core = ArmV7m::new(Config::CORTEX_M4F);
+        let core = ArmV7m::new(match board {
+            Board::Mps2An386 => Config::CORTEX_M4F,
+            Board::Microbit => Config::CORTEX_M4,
+        });
         core.attach_space(Arc::clone(&memory));
         // The reset sequence.
         core.step();
+        if board == Board::Microbit {
+            core.with_sys(|system| system.ccr |= ccr::UNALIGN_TRP);
+        }
         Ok(Self {
             core,
             memory,
             uart,
+            interrupt,
             flash,
             console: Vec::new(),
             calls: CallCounter::new(entry),
@@ -104,7 +118,7 @@ impl Machine {
         let mut now = self.core.regs();
         while self.instructions < options.instructions {
             if self.uart.touched() {
-                self.core.set_irq(UART_RX_IRQ, self.uart.service(peer, &mut exhausted));
+                self.core.set_irq(self.interrupt, self.uart.service(peer, &mut exhausted));
             }
             if self.at_semihosting_call(now.r[15]) {
                 if let Some(status) = self.semihosting(&mut now)? {
@@ -198,18 +212,20 @@ fn is_exception_return(lr: u32) -> bool {
 
 /// The contents of flash, erased where the image has nothing.
 fn flash(image: &Image) -> Result<Vec<u8>> {
-    let mut flash = vec![0xff; MEMORY_LENGTH as usize];
+    let memory = image.board().flash();
+    let (base, length) = (memory.base, memory.length);
+    let mut flash = vec![0xff; length as usize];
     for segment in image.segments() {
-        let start = segment.address.checked_sub(FLASH_BASE).context("a segment lies below flash")? as usize;
+        let start = segment.address.checked_sub(base).context("a segment lies below flash")? as usize;
         let Some(place) = flash.get_mut(start..start + segment.bytes.len()) else {
             bail!(
-                "{} bytes at {:#010x} do not lie in the {MEMORY_LENGTH} bytes of flash at {FLASH_BASE:#010x}",
+                "{} bytes at {:#010x} do not lie in the {length} bytes of flash at {base:#010x}",
                 segment.bytes.len(),
                 segment.address
             );
         };
         place.copy_from_slice(&segment.bytes);
     }
-    ensure!(flash[..8] != [0xff; 8], "no vector table at {FLASH_BASE:#010x}: is the firmware linked for this machine?");
+    ensure!(flash[..8] != [0xff; 8], "no vector table at {base:#010x}: is the firmware linked for this machine?");
     Ok(flash)
 }

@@ -1,11 +1,9 @@
-//! The list of all layers, for laws that hold for each.
+//! The registry of layer families, and ways to compose them, for laws that hold for each.
 
-use flowlet::conditioner::{Activation, Body, MaskedShape};
 use flowlet::{
-    Additive, Affine, AffineCoupling, Atanh, Chain, Coupling, Cube, Elementwise, Elu, Float, Forward, Gated,
-    Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat,
-    MaskedInt8, Permute, Plain, Planar, Pointwise, Power, Radial, Relu, Residual, Reverse, Sigmoidal, Spline,
-    Standardize, Sylvester, Tanh, Turned, scale, spline,
+    AffineCoupling, Chain, Continuous, Coupling, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
+    Layer, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Sigmoidal, Spline,
+    Standardize, Sylvester, Tanh, Turned, registry, spline,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -90,6 +88,8 @@ pub struct Case {
     pub singular: bool,
     /// It has maps that are for some readings only: those from 0.3 to 5 are among them.
     pub positive: bool,
+    /// Its directions undo each other up to the error of a solver only.
+    pub approximate: bool,
     /// It is a composition of layers, whose roundings add up.
     pub composed: bool,
 }
@@ -162,158 +162,79 @@ fn described<L: Layer, const D: usize, const C: usize>(
         directions,
         steps: name.contains("Int8"),
         singular: name.contains("Cube") || name.contains("Power"),
+        approximate: name.contains("Continuous"),
         positive: name.contains("Elementwise"),
         // A feature that an autoregressive layer gives is rounded before the next one is conditioned on it.
         composed: ["Chain", "Repeat", "Autoregressive"].iter().any(|word| name.contains(word)),
     }
 }
 
-/// All layers and ways to compose them, on `$d` features of which a coupling keeps `$a`.
-macro_rules! on {
-    ($cases:ident, $style:ident, $rng:ident: $($d:literal = $a:literal + $b:literal),*) => {$(
-        on!(@list case, $cases, $style, $rng, $d, 0, {
-            Standardize<$d>,
-            Permute<$d>,
-            Reverse,
-            Cube,
-            LuLinear<$d>,
-            Householder<$d, 1>,
-            Householder<$d, $d>,
-            Pointwise<$d, 1, Householder<$d, 2>>,
-            Pointwise<1, $d, LuLinear<1>>,
-            Turned<Chain<Permute<$d>, LuLinear<$d>>>,
-            AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 1, { quads(2 * $b) }>>,
-            Turned<AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }>>>,
-            AffineCoupling<$a, $b, Float<{ quads($a) }, 2, 2, { quads(2 * $b) }, Residual<Elu>>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 2, { quads(2 * $b) }, Gated<Tanh>>>,
-            [Chain<Permute<$d>, AffineCoupling<$a, $b, Int8<{ quads($a) }, 2, 0, { quads(2 * $b) }>>>; 3],
-            Turned<Chain<Standardize<$d>, Chain<AffineCoupling<$a, $b, Float<{ quads($a) }, 1, 1, { quads(2 * $b) }>>, Reverse>>>
-        });
-        on!(@list case, $cases, $style, $rng, $d, 3, {
-            AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 0, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }>>,
-            AffineCoupling<$a, $b, Float<{ quads($a + 3) }, 2, 2, { quads(2 * $b) }, Gated<Relu>>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 4, { quads(2 * $b) }, Residual<Elu>>>,
-            AffineCoupling<$a, $b, Int8<{ quads($a + 3) }, 2, 1, { quads(2 * $b) }, Plain<Tanh>>>
-        });
-        on!(@list forward_case, $cases, $style, $rng, $d, 0, {
-            Planar<$d>,
-            Radial<$d>,
-            Sylvester<$d, 1>,
-            Sylvester<$d, { units($d) }>,
-            Sylvester<$d, $d>
-        });
-        on!(@list inverse_case, $cases, $style, $rng, $d, 0, {
-            Turned<Planar<$d>>,
-            [Turned<Chain<Sylvester<$d, { units($d) }>, Radial<$d>>>; 2]
-        });
-    )*};
-    (@list $case:ident, $cases:ident, $style:ident, $rng:ident, $d:literal, $c:literal, { $($layer:ty),* }) => {
-        $($cases.push($case::<$layer, $d, $c>($style, $rng));)*
+macro_rules! one {
+    ($style:ident, $rng:ident, $d:literal, $c:literal, both $layer:ty) => {
+        case::<$layer, $d, $c>($style, $rng)
+    };
+    ($style:ident, $rng:ident, $d:literal, $c:literal, inverse $layer:ty) => {
+        inverse_case::<$layer, $d, $c>($style, $rng)
+    };
+    ($style:ident, $rng:ident, $d:literal, $c:literal, forward $layer:ty) => {
+        forward_case::<$layer, $d, $c>($style, $rng)
     };
 }
 
-/// A masked autoregressive layer whose net is this one, with so many outputs for a map.
-macro_rules! masked {
-    ($net:ident, $d:literal, $c:literal, $style:ty) => {
-        masked!($net, $d, $c, $style, 2, Affine)
-    };
-    ($net:ident, $d:literal, $c:literal, $style:ty, $stride:literal, $map:ty) => {
-        MaskedAutoregressive<$d, $net<
-            $d,
-            $c,
-            { shape($d, $c, $stride).lowest },
-            $stride,
-            { shape($d, $c, $stride).inputs() },
-            { shape($d, $c, $stride).hidden },
-            2,
-            { shape($d, $c, $stride).outputs() },
-            { shape($d, $c, $stride).first_blocks() },
-            { shape($d, $c, $stride).inner_blocks() },
-            { shape($d, $c, $stride).last_blocks() },
-            $style,
-        >, $map>
-    };
-}
-
-/// Masked autoregressive layers on `$d` features with `$c` values of context.
-/// Couplings by maps of many parameters.
-macro_rules! maps {
-    ($cases:ident, $style:ident, $rng:ident: $($d:literal = $a:literal + $b:literal),*) => {$(
-        on!(@list case, $cases, $style, $rng, $d, 0, {
-            Coupling<$a, $b, Float<{ quads($a) }, 2, 0, { quads($b) }>, Additive>,
-            Coupling<$a, $b, Float<{ quads($a) }, 2, 0, { 6 * $b }>, Spline<8>>,
-            Coupling<$a, $b, Int8<{ quads($a) }, 2, 0, { 3 * $b }>, Sigmoidal<4>>
-        });
-    )*};
-}
-
-macro_rules! autoregressive {
-    ($cases:ident, $style:ident, $rng:ident: $($d:literal, $c:literal);*) => {$(
-        on!(@list case, $cases, $style, $rng, $d, $c, {
-            masked!(MaskedFloat, $d, $c, Plain<Elu>),
-            Turned<masked!(MaskedFloat, $d, $c, Residual<Tanh>)>,
-            masked!(MaskedInt8, $d, $c, Gated<Elu>),
-            Turned<masked!(MaskedInt8, $d, $c, Plain<Relu>)>
-        });
-    )*};
-}
-
-const fn shape(features: usize, context: usize, stride: usize) -> MaskedShape {
-    // Hidden layers of fewer units than there are degrees, or more.
-    let (lowest, hidden) = if context == 0 && features > 1 { (1, features / 2 + 2) } else { (0, features + 1) };
-    let (body, activation) = (Body::Plain, Activation::Relu);
-    MaskedShape { features, context, lowest, stride, hidden, deep: 2, body, activation }
-}
-
-const fn quads(values: usize) -> usize {
-    values.div_ceil(4)
-}
-
-/// Some units of a Sylvester layer.
-const fn units(features: usize) -> usize {
-    features.div_ceil(2)
-}
-
-/// Every layer, on 1 to 16 features, with parameters of this style.
+/// Every layer of the registry, on 1 to 16 features, with and without a context, and ways to compose layers; with
+/// parameters of this style.
 pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
-    on!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4);
-    on!(cases, style, rng: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8);
-    on!(@list case, cases, style, rng, 1, 0, { Elementwise<1, Log>, Elementwise<1, Logit> });
-    on!(@list case, cases, style, rng, 7, 0, {
-        Elementwise<7, Log>,
-        Elementwise<7, InverseSoftplus>,
-        Elementwise<7, Logit>,
-        Elementwise<7, Atanh>,
-        Elementwise<7, Power>,
-        Turned<Elementwise<7, Atanh>>,
-        Chain<Elementwise<7, Logit>, Standardize<7>>
-    });
-    on!(@list case, cases, style, rng, 12, 0, {
-        Pointwise<3, 4, LuLinear<3>>,
-        Pointwise<4, 3, Permute<4>>,
-        Pointwise<6, 2, Pointwise<2, 3, Householder<2, 1>>>
-    });
-    on!(@list case, cases, style, rng, 12, 2, { Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>> });
-    on!(@list inverse_case, cases, style, rng, 12, 0, { Turned<Pointwise<3, 4, Planar<3>>> });
-    maps!(cases, style, rng: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 16 = 8 + 8);
-    on!(@list case, cases, style, rng, 5, 2, {
-        Coupling<2, 3, Int8<1, 2, 1, 1>, Additive>,
-        Coupling<2, 3, Float<1, 2, 0, 2>, Affine<scale::Exp>>,
-        Coupling<2, 3, Int8<1, 2, 0, 2>, Affine<scale::Softplus>>,
-        Coupling<2, 3, Float<1, 2, 0, 2>, Turned<Affine<scale::Sigmoid>>>,
-        Coupling<2, 3, Float<1, 2, 0, 2>, Affine<scale::InverseSigmoid>>,
-        Coupling<2, 3, Int8<1, 2, 0, 18>, Turned<Spline<8>>>,
-        Coupling<2, 3, Float<1, 2, 0, 6>, Spline<3, spline::Floored>>,
-        Turned<Coupling<2, 3, Float<1, 2, 0, 72>, Sigmoidal<32>>>,
-        masked!(MaskedFloat, 5, 2, Plain<Relu>, 1, Additive),
-        masked!(MaskedInt8, 5, 2, Plain<Relu>, 24, Spline<8>),
-        Turned<masked!(MaskedFloat, 5, 2, Plain<Elu>, 24, Spline<8, spline::Floored>)>,
-        masked!(MaskedFloat, 5, 2, Gated<Elu>, 12, Sigmoidal<4>),
-        [Chain<Permute<5>, masked!(MaskedFloat, 5, 2, Plain<Relu>, 2, Turned<Affine<scale::Softplus>>)>; 2]
-    });
-    autoregressive!(cases, style, rng: 1, 0; 1, 3; 2, 0; 3, 0; 5, 3; 8, 0; 16, 3);
+    macro_rules! push {
+        ($d:literal, $c:literal; $($name:ident: $directions:ident $layer:ty;)*) => {
+            $(cases.push(one!(style, rng, $d, $c, $directions $layer));)*
+        };
+    }
+    macro_rules! on {
+        ($($kind:ident, $c:literal: $($d:literal = $a:literal + $b:literal),*;)*) => {$($(
+            registry!(push, $kind, d = $d, a = $a, b = $b, c = $c);
+        )*)*};
+    }
+    on! {
+        None, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        None, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        Float, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        Int8, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
+        Int8, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
+        // What a context does depends on whether the features, too, end within a quad.
+        Float, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
+        Int8, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
+    }
+    push! { 5, 0;
+        Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;
+        Shallow: both AffineCoupling<2, 3, Float<1, 2, 0, 2>>;
+        Deep: both AffineCoupling<2, 3, Int8<1, 2, 4, 2, Residual<Elu>>>;
+        Rectified: both AffineCoupling<2, 3, Float<1, 2, 2, 2, Gated<Relu>>>;
+        Smooth: both AffineCoupling<2, 3, Int8<1, 2, 1, 2, Plain<Tanh>>>;
+        Repeated: both [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 2, 0, 2>>>; 3];
+        Chained: both Turned<Chain<Standardize<5>, Chain<AffineCoupling<2, 3, Float<1, 1, 1, 2>>, Reverse>>>;
+        Linear: both Turned<Chain<Permute<5>, LuLinear<5>>>;
+        Reflections: both Householder<5, 5>;
+        Stepped: both Turned<Continuous<5, 1, Float<2, 2, 0, 2>>>;
+        Units: forward Sylvester<5, 5>;
+        Directed: inverse [Turned<Chain<Sylvester<5, 1>, Radial<5>>>; 2];
+        Bounded: both Chain<Elementwise<5, Logit>, Standardize<5>>;
+    }
+    push! { 5, 3;
+        Stepped: both Continuous<5, 2, Float<3, 1, 2, 2, Residual<Elu>>>;
+        TurnedMap: both Coupling<2, 3, Int8<2, 2, 0, 18>, Turned<Spline<8>>>;
+        Widest: both Turned<Coupling<2, 3, Float<2, 2, 0, 72>, Sigmoidal<32>>>;
+        ManyBins: both Coupling<2, 3, Float<2, 2, 0, 72>, Spline<32, spline::Floored>>;
+    }
+    push! { 12, 0;
+        Channels: both Pointwise<3, 4, LuLinear<3>>;
+        Permuted: both Pointwise<4, 3, Permute<4>>;
+        Nested: both Pointwise<6, 2, Pointwise<2, 3, Householder<2, 1>>>;
+        Directed: inverse Turned<Pointwise<3, 4, Planar<3>>>;
+    }
+    push! { 12, 2;
+        Conditioned: both Pointwise<4, 3, AffineCoupling<2, 2, Float<1, 2, 0, 1>>>;
+    }
     cases
 }

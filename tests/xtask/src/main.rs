@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
+mod bench;
 mod demo;
 mod setup;
 mod test;
@@ -33,6 +34,11 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// What things cost, counted or measured
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Runs every test there is, the emulated device included
     Test {
         /// Requires QEMU instead of skipping what needs it, and installs it where the system allows
@@ -41,9 +47,20 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Bench {
+    /// Instructions of layers and log-determinants on emulated cores, by the number of features
+    Cost {
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+}
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
+        Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Test { qemu } => test::run(qemu),
     }
 }

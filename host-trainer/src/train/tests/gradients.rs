@@ -95,11 +95,16 @@ fn batch(features: usize, rng: &mut ChaCha8Rng) -> Batch<f64> {
     batch
 }
 
-fn parameters(layers: &Sequence, features: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+pub(super) fn parameters(layers: &Sequence, features: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     // Not the starting values: those have zeros in every last layer.
     let mut parameters: Vec<f64> =
         (0..Trainable::<f64>::parameters(layers)).map(|_| rng.random_range(-0.8..0.8)).collect();
-    // What is masked has no gradient, and stays the zero that it starts as.
+    // What is masked in a net has no gradient, and stays the zero that it starts as.
+    let mut weights = vec![false; parameters.len()];
+    Trainable::<f64>::mark_decayed(layers, &mut weights);
+    if !weights.contains(&true) {
+        return parameters;
+    }
     let mut worker = Worker::with(batch(features, rng), context());
     worker.differentiate(Objective { sequence: layers, base: &TrainedStandardNormal { features } }, &parameters, 1.0);
     for (parameter, gradient) in parameters.iter_mut().zip(&worker.gradient) {

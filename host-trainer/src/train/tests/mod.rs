@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod gradients;
+mod matching;
 mod written;
 
 use rand::{RngExt, SeedableRng};

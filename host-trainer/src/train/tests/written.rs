@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::gradients::{CONTEXT, ROWS, layers};
+use super::gradients::{CONTEXT, ROWS, layers, parameters};
 use crate::image::Image;
 use crate::layers::{
     Sequence, Trainable, TrainedLuLinear, TrainedPlanar, TrainedPointwise, TrainedRadial, TrainedSylvester,
@@ -18,7 +18,7 @@ fn layers_compute_what_the_core_does_with_their_image() {
     let mut rng = ChaCha8Rng::seed_from_u64(31);
     for (name, features, sequence) in layers() {
         let parameters: Vec<f32> =
-            (0..Trainable::<f32>::parameters(&sequence)).map(|_| rng.random_range(-0.8..0.8)).collect();
+            parameters(&sequence, features, &mut rng).iter().map(|parameter| *parameter as f32).collect();
         let context: Vec<f32> = (0..CONTEXT * ROWS).map(|_| rng.random_range(-2.0..2.0)).collect();
         let mut batch = Batch::<f32>::zeros(features, ROWS);
         batch.values_mut().fill_with(|| rng.random_range(-2.0..2.0));

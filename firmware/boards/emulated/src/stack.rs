@@ -14,14 +14,14 @@ const OWN: usize = 64;
 const PAINT: u32 = 0x5a1e_57ac;
 
 /// Runs `work` with interrupts masked and returns its result and the deepest stack in bytes that it used, at most
-/// 8 KiB. What `work` leaves untouched in between counts as used.
+/// 8 KiB, or what is left of RAM. What `work` leaves untouched in between counts as used.
 #[inline(never)]
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
     critical_section::with(|_| {
         let top = stack_pointer();
-        let bottom = top - 4 * WORDS;
+        let bottom = (top - 4 * WORDS).max(cortex_m_rt::heap_start().addr());
         for address in (bottom..top - OWN).step_by(4) {
-            // SAFETY: below the stack pointer, where nothing lives while interrupts are masked; the stack has megabytes.
+            // SAFETY: below the stack pointer, where nothing lives while interrupts are masked, and above all statics.
             unsafe { ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(PAINT) };
         }
         let result = work();

@@ -1,7 +1,7 @@
 //! SysTick as a stopwatch.
 //!
-//! A tick is 40 ns (25 MHz) in QEMU, whose `-icount shift=6` gives an instruction 64 ns: instructions = ticks * 40 / 64.
-//! In rsemu a tick is one cycle of its model.
+//! On the MPS2 a tick is 40 ns (25 MHz) in QEMU, whose `-icount shift=6` gives an instruction 64 ns: instructions =
+//! ticks * 40 / 64. In rsemu a tick is one cycle of its model.
 
 use cortex_m::Peripherals;
 use cortex_m::peripheral::{SYST, syst::SystClkSource};

@@ -1,0 +1,11 @@
+//! What layers cost, by their number of features: an emulator counts the instructions.
+
+use cortex_m_rt::entry;
+
+#[path = "stream.rs"]
+mod stream;
+
+#[entry]
+fn main() -> ! {
+    stream::serve(flowlet_jobs::COSTS)
+}

@@ -1,0 +1,131 @@
+//! The UARTs of the boards for rsemu: registers on the bus, a peer at the other end.
+
+mod cmsdk;
+mod nrf51;
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ::rsemu::core::error::BusError;
+use ::rsemu::core::space::{AccessConstraints, MemAttrs, MemOps, MemResult};
+use ::rsemu::core::value::{Endian, Width};
+
+use super::{Board, Peer};
+
+/// Size of a register window in bytes.
+pub(super) const LENGTH: u64 = 0x1000;
+
+/// The registers of one kind of UART.
+trait Registers: Debug + Send {
+    /// The value of a register, if there is one. A look (`debug`) changes nothing.
+    fn read(&mut self, line: &mut Line, offset: u64, debug: bool) -> Option<u32>;
+
+    /// Writes a register; `None` if there is none.
+    fn write(&mut self, line: &mut Line, offset: u64, value: u32) -> Option<()>;
+
+    /// Whether the receiver is on.
+    fn receives(&self) -> bool;
+
+    /// A byte has been received.
+    fn arrived(&mut self);
+
+    /// Whether the interrupt is asserted.
+    fn interrupt(&self) -> bool;
+}
+
+/// What is on the line.
+#[derive(Debug, Default)]
+struct Line {
+    /// A byte that has been received and not read.
+    received: Option<u8>,
+    /// The byte that was read last.
+    last: u8,
+    /// Bytes sent since the last service.
+    sent: Vec<u8>,
+}
+
+impl Line {
+    /// Takes the received byte, or shows it only.
+    fn take(&mut self, debug: bool) -> u8 {
+        let byte = self.received.unwrap_or(self.last);
+        if !debug {
+            self.received = None;
+            self.last = byte;
+        }
+        byte
+    }
+}
+
+/// A UART, shared by the bus (which sees registers) and the machine's loop (which moves bytes).
+#[derive(Debug)]
+pub(super) struct Uart {
+    state: Mutex<(Box<dyn Registers>, Line)>,
+    touched: AtomicBool,
+}
+
+impl Uart {
+    /// The UART of a board, its base address and its interrupt.
+    pub(super) fn of(board: Board) -> (Self, u32, u16) {
+        let (registers, base, interrupt): (Box<dyn Registers>, _, _) = match board {
+            Board::Mps2An386 => (Box::new(cmsdk::Cmsdk::default()), 0x4000_4000, 0),
+            Board::Microbit => (Box::new(nrf51::Nrf51::default()), 0x4000_2000, 2),
+        };
+        (Self { state: Mutex::new((registers, Line::default())), touched: AtomicBool::new(false) }, base, interrupt)
+    }
+
+    /// Whether the firmware has used a register since the last [`Uart::service`].
+    #[inline]
+    pub(super) fn touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    /// Moves bytes between the registers and the peer. Returns whether the interrupt is asserted.
+    ///
+    /// `exhausted` remembers that the peer has nothing to send until it hears from the device.
+    pub(super) fn service(&self, peer: &mut dyn Peer, exhausted: &mut bool) -> bool {
+        self.touched.store(false, Ordering::Relaxed);
+        let (registers, line) = &mut *self.state();
+        for byte in line.sent.drain(..) {
+            peer.receive(byte);
+            *exhausted = false;
+        }
+        if line.received.is_none() && registers.receives() && !*exhausted {
+            line.received = peer.transmit();
+            *exhausted = line.received.is_none();
+            if line.received.is_some() {
+                registers.arrived();
+            }
+        }
+        registers.interrupt()
+    }
+
+    fn state(&self) -> MutexGuard<'_, (Box<dyn Registers>, Line)> {
+        // Everything runs in one thread; a panic elsewhere leaves the registers whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemOps for Uart {
+    fn read(&self, offset: u64, destination: &mut [u8], attributes: MemAttrs) -> MemResult {
+        let (registers, line) = &mut *self.state();
+        if !attributes.debug {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+        let value = registers.read(line, offset, attributes.debug).ok_or(BusError::BadAccess)?;
+        let bytes = value.to_le_bytes();
+        destination.copy_from_slice(bytes.get(..destination.len()).ok_or(BusError::BadAccess)?);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, source: &[u8], _attributes: MemAttrs) -> MemResult {
+        let value = u32::from_le_bytes(source.try_into().map_err(|_| BusError::BadAccess)?);
+        let (registers, line) = &mut *self.state();
+        self.touched.store(true, Ordering::Relaxed);
+        registers.write(line, offset, value).ok_or(BusError::BadAccess)
+    }
+
+    fn constraints(&self) -> AccessConstraints {
+        AccessConstraints::word(Width::U32, Endian::Little)
+    }
+}

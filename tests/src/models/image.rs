@@ -246,9 +246,6 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
         }
         (_, "inverse_bound") => rng.random_range(0.3..1.0),
         (_, "inverse_input_scale") => rng.random_range(4000.0..6000.0),
-        (_, "share") => rng.random_range(1e-3..1e-1),
-        (_, "floor" | "derivative") => rng.random_range(1e-3..1e-2),
-        (_, "bound") => rng.random_range(2.0..5.0),
         (_, "inverse_scale") => rng.random_range(0.1..3.0),
         // From accumulators of about 10^6 to shifts and log-scales of about 1.
         (_, "scale") => rng.random_range(2e-7..1e-6) / f32::from(1_u16 << element.at.reads),

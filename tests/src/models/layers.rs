@@ -1,9 +1,9 @@
 //! The registry of layer families, and ways to compose them, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Chain, Continuous, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse, Layer,
-    Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh,
-    Turned, registry,
+    AffineCoupling, Chain, Continuous, Coupling, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
+    Layer, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Sigmoidal, Spline,
+    Standardize, Sylvester, Tanh, Turned, registry, spline,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -181,8 +181,8 @@ macro_rules! one {
     };
 }
 
-/// Every layer of the registry, on 1 to 16 features (with nets, on some of these), with and without a context, and ways to compose layers; with
-/// parameters of this style.
+/// Every layer of the registry, on 1 to 16 features (with nets, on some of these), with and without a context, and ways to
+/// compose layers; with parameters of this style.
 pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     macro_rules! push {
@@ -222,6 +222,9 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     }
     push! { 5, 3;
         Stepped: both Continuous<5, 2, Float<3, 1, 2, 2, Residual<Elu>>>;
+        TurnedMap: both Coupling<2, 3, Int8<2, 2, 0, 18>, Turned<Spline<8>>>;
+        Widest: both Turned<Coupling<2, 3, Float<2, 2, 0, 72>, Sigmoidal<32>>>;
+        ManyBins: both Coupling<2, 3, Float<2, 2, 0, 72>, Spline<32, spline::Floored>>;
     }
     push! { 12, 0;
         Channels: both Pointwise<3, 4, LuLinear<3>>;

@@ -5,10 +5,10 @@ use core::hint::black_box;
 
 use flowlet::base::BaseRecord;
 use flowlet::{
-    AffineCoupling, Atanh, Base, Chain, Cube, Detector, Elementwise, Elu, Float, Flow, Forward, Gated, Householder,
-    Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive, MaskedFloat, MaskedInt8,
-    Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial, Residual, Reverse, StandardNormal, Standardize,
-    StudentT, Sylvester, Tanh, Turned, model_file,
+    Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Float, Flow,
+    Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive,
+    MaskedFloat, MaskedInt8, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial, Residual, Reverse,
+    Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Turned, model_file, scale, spline,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -33,6 +33,27 @@ type Autoregressive = Chain<
         Turned<MaskedAutoregressive<5, MaskedFloat<5, 3, 0, 2, 2, 5, 2, 3, 8, 15, 11, Residual<Elu>>>>,
     >,
     AffineCoupling<2, 3, Int8<2, 4, 2, 2, Residual<Tanh>>>,
+>;
+
+/// Maps of every kind.
+type Maps = Chain<
+    Chain<
+        Chain<Coupling<2, 3, Int8<1, 2, 0, 18>, Spline<8>>, Coupling<2, 3, Float<1, 2, 0, 1>, Additive>>,
+        Chain<
+            Coupling<2, 3, Float<1, 2, 0, 9>, Turned<Sigmoidal<4>>>,
+            MaskedAutoregressive<5, MaskedFloat<5, 0, 1, 12, 1, 4, 0, 15, 4, 10, 30>, Spline<4, spline::Floored>>,
+        >,
+    >,
+    Chain<
+        Chain<
+            Coupling<2, 3, Float<1, 2, 0, 2>, Affine<scale::Exp>>,
+            Coupling<2, 3, Float<1, 2, 0, 2>, Affine<scale::Softplus>>,
+        >,
+        Chain<
+            Coupling<2, 3, Float<1, 2, 0, 2>, Turned<Affine<scale::Sigmoid>>>,
+            Coupling<2, 3, Float<1, 2, 0, 2>, Affine<scale::InverseSigmoid>, Micromath>,
+        >,
+    >,
 >;
 
 /// The layer with a singularity.
@@ -134,6 +155,7 @@ extern "C" fn entry() {
         call::<6, Linear, StandardNormal<6>, 0, 1>(file, values);
         call_one_way::<6, OneWay>(file);
         call::<5, Autoregressive, StandardNormal<5>, 3, 1>(file, values);
+        call::<5, Maps, StandardNormal<5>, 0, 1>(file, values);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

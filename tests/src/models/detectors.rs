@@ -3,9 +3,10 @@
 use flowlet::base::BaseRecord;
 use flowlet::model_file::{Architecture, LoadError};
 use flowlet::{
-    AffineCoupling, Assessment, Atanh, Base, Chain, Cube, Detector, Elementwise, Float, Flow, Forward, Householder,
-    Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture, Permute, Pointwise, Power,
-    ReadingError, Reverse, StandardNormal, Standardize, StudentT, Turned,
+    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Float,
+    Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture,
+    Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Turned,
+    scale, spline,
 };
 use rand::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -83,6 +84,8 @@ macro_rules! list {
 type Couplings<const D: usize, const A: usize, const B: usize, N, const TIMES: usize> =
     Chain<Standardize<D>, [Chain<Permute<D>, AffineCoupling<A, B, N>>; TIMES]>;
 
+type Scaled<U> = Coupling<1, 2, Float<1, 2, 0, 1>, U>;
+
 /// One of every kind: both number formats, 1 to 16 features, all layers, both sets of elementary functions, a context.
 pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
     list! {
@@ -95,6 +98,14 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
         "cube": Flow<1, Chain<Standardize<1>, Cube>>, 4;
         "cubes in between": Flow<5, Chain<[Chain<Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Cube>, Reverse>; 3], Standardize<5>>>, 4;
         "micromath": Flow<5, Chain<[Chain<AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Micromath>, Reverse>; 4], Standardize<5>>, StandardNormal<5, Micromath>>, 4;
+        "splines": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 1, 18>, Spline<8>>>; 3]>>, 4;
+        "floored splines": Flow<5, Chain<Coupling<2, 3, Float<1, 2, 0, 9>, Turned<Spline<4, spline::Floored>>>, Chain<Reverse, Coupling<3, 2, Float<2, 2, 0, 48>, Spline<32, spline::Floored>>>>, StandardNormal<5>, 2>, 4;
+        "mixtures of sigmoids": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 0, 9>, Sigmoidal<4>>>; 3]>>, 4;
+        "additive": Flow<3, [Chain<Chain<Coupling<1, 2, Float<1, 2, 1, 1>, Additive>, Cube>, Reverse>; 4]>, 4;
+        "scales": Flow<3, Chain<
+            Chain<Scaled<Affine<scale::Exp>>, Chain<Reverse, Scaled<Affine<scale::Softplus>>>>,
+            Chain<Chain<Reverse, Scaled<Turned<Affine<scale::Sigmoid>>>>, Chain<Reverse, Scaled<Turned<Affine<scale::InverseSigmoid>>>>>
+        >>, 4;
         "linear": Flow<6, Chain<Standardize<6>, Chain<[Chain<Permute<6>, LuLinear<6>>; 2], Turned<Chain<Householder<6, 3>, Pointwise<3, 2, LuLinear<3>>>>>>>, 5;
         "turned, with context": Flow<5, Chain<[Turned<Chain<AffineCoupling<2, 3, Int8<2, 4, 1, 2>>, Reverse>>; 4], AffineCoupling<2, 3, Float<2, 4, 3, 2>>>, StandardNormal<5>, 3>, 32;
         "log-normal": Flow<1, Chain<Elementwise<1, Log>, Standardize<1>>>, 4;

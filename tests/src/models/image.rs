@@ -245,10 +245,10 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
             *rand::seq::IndexedRandom::choose(&[1e-40, 1e-30, 1e-3, 1.0, 1e3, 1e30][..], rng).expect("not empty")
         }
         (_, "inverse_bound") => rng.random_range(0.3..1.0),
+        // Splines that hold most readings, with bins and slopes as libraries have them.
+        (Style::Fitted | Style::Initial, "bound") => rng.random_range(2.0..5.0),
+        (Style::Fitted | Style::Initial, "floor" | "share" | "derivative") => 1e-3,
         (_, "inverse_input_scale") => rng.random_range(4000.0..6000.0),
-        (_, "share") => rng.random_range(1e-3..1e-1),
-        (_, "floor" | "derivative") => rng.random_range(1e-3..1e-2),
-        (_, "bound") => rng.random_range(2.0..5.0),
         (_, "inverse_scale") => rng.random_range(0.1..3.0),
         // From accumulators of about 10^6 to shifts and log-scales of about 1.
         (_, "scale") => rng.random_range(2e-7..1e-6) / f32::from(1_u16 << element.at.reads),

@@ -54,7 +54,8 @@ pub(super) fn layers() -> Vec<(&'static str, usize, Sequence)> {
                 .then(TrainedCoupling::new(2, 2, CONTEXT, affine, net(4, 2))),
         ),
         ("lu linear", 4, Sequence::new().then(TrainedLuLinear::new(4))),
-        ("householder", 4, Sequence::new().then(TrainedHouseholder::new(4, 3))),
+        // A standard normal density does not change when it is turned: what follows sees to a gradient.
+        ("householder", 4, Sequence::new().then(TrainedHouseholder::new(4, 3)).then(TrainedLuLinear::new(4))),
         ("planar", 4, Sequence::new().then(TrainedPlanar::new(4)).then(TrainedPlanar::new(4))),
         ("radial", 4, Sequence::new().then(TrainedRadial::new(4)).then(TrainedRadial::new(4))),
         ("radial of one feature", 1, Sequence::new().then(TrainedRadial::new(1))),

@@ -96,7 +96,7 @@ impl Mathematics for ContinuousView<FloatView<'_>> {
     }
 }
 
-/// A velocity that is fitted by flow matching (see [`train::matching`]), not by likelihood: its densities are computed,
+/// A velocity that is fitted by flow matching (`train/matching.rs`), not by likelihood: its densities are computed,
 /// and never differentiated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedContinuous {

@@ -117,12 +117,14 @@ impl Sequence {
     pub fn initialize_by<T: Real>(&self, mut parameters: &mut [T], batch: &mut Batch<T>, context: &[T]) {
         let mut log_det = vec![T::zero(); batch.rows()];
         let mut tape = Tape::default();
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
             let layer = T::trainable(&**layer);
             let (own, rest) = parameters.split_at_mut(layer.parameters());
             layer.initialize_by(own, batch);
-            layer.inverse(own, batch, context, &mut log_det, &mut tape);
-            tape.clear();
+            if index + 1 < self.layers.len() {
+                layer.inverse(own, batch, context, &mut log_det, &mut tape);
+                tape.clear();
+            }
             parameters = rest;
         }
     }

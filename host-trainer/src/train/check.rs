@@ -3,7 +3,7 @@
 use flowlet::layers::continuous::MOST_FEATURES;
 
 use super::error::FitError;
-use super::families::Family;
+use super::families::{BaseFamily, Family};
 use super::fit::TrainingData;
 use super::options::Options;
 
@@ -36,6 +36,11 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
             "family",
             architecture.family != Family::Continuous || data.features <= MOST_FEATURES,
             "a continuous flow has at most 32 features: choose another family",
+        ),
+        (
+            "base",
+            architecture.family != Family::Continuous || architecture.base == BaseFamily::Normal,
+            "flow matching begins at normal points: a continuous flow has the normal base",
         ),
         ("hidden_layers", architecture.hidden_layers > 0, "at least one hidden layer is needed"),
         (

@@ -198,13 +198,14 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     on! {
         None, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
         None, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
-        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
-        Float, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
-        Int8, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
-        Int8, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
-        // What a context does depends on whether the features, too, end within a quad.
-        Float, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
-        Int8, 3: 1 = 0 + 1, 2 = 1 + 1, 5 = 2 + 3, 8 = 4 + 4;
+        // Every number of features in one format or the other, to spare the compiler a third.
+        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 8 = 4 + 4, 10 = 5 + 5, 12 = 6 + 6, 14 = 7 + 7;
+        Float, 0: 16 = 8 + 8;
+        Int8, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 5 = 2 + 3, 7 = 3 + 4, 8 = 4 + 4, 9 = 8 + 1, 11 = 1 + 10, 13 = 6 + 7;
+        Int8, 0: 15 = 7 + 8;
+        // A net's inputs end within a quad, or with it.
+        Float, 3: 2 = 1 + 1, 5 = 2 + 3;
+        Int8, 3: 2 = 1 + 1, 5 = 2 + 3;
     }
     push! { 5, 0;
         Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;

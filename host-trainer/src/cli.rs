@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Fit a model to normal readings: train, quantize, calibrate, report
     Fit(FitArgs),
+    /// Make a model of weights that zuko, nflows or normflows trained
+    Import(ImportArgs),
     /// Measure how well a model tells anomalies from normal readings
     Eval(EvalArgs),
     /// Score readings, as CSV on standard output: row, log_prob, score, p_value, alarm
@@ -130,6 +132,30 @@ impl FitArgs {
             ignore: self.ignore.clone(),
         }
     }
+}
+
+/// Arguments of `flowlet import`.
+#[derive(Args, Debug)]
+#[command(after_help = "Writes the model (pump.flow), with f32 weights, and its Rust type with the checked static \
+    (pump.rs). Without --calibrate the model scores readings but never raises an alarm.")]
+pub struct ImportArgs {
+    /// The state dictionary, safetensors
+    pub weights: PathBuf,
+    /// What the state dictionary does not hold, JSON: library and version, flow, activation, slope, bins and so on
+    #[arg(long, value_name = "META")]
+    pub sidecar: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// Normal readings that the model has not been trained on, CSV, for p-values and the alarm
+    #[arg(long, value_name = "FILE")]
+    pub calibrate: Option<PathBuf>,
+    /// Share of normal readings that may raise an alarm
+    #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
+    pub false_alarm_rate: f32,
+    /// No report
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// Which rows are held back for calibration.

@@ -164,7 +164,8 @@ fn pass(rows: &mut Rows, layer: &dyn View) {
     }
 }
 
-fn write_calibration(calibrated: Option<&Calibrated>, image: &mut Image) {
+/// Appends a calibration; without one there is no alarm.
+pub(crate) fn write_calibration(calibrated: Option<&Calibrated>, image: &mut Image) {
     let knots = calibrated.map_or(&[][..], |calibrated| &calibrated.knots);
     assert!(knots.len() <= KNOTS, "a calibration has at most {KNOTS} knots");
     for index in 0..KNOTS {

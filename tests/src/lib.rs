@@ -3,7 +3,9 @@
 pub mod densities;
 pub mod emulator;
 pub mod fuzz;
+pub mod gallery;
 pub mod jobs;
 pub mod models;
+pub mod variational;
 pub mod vectors;
 pub mod words;

@@ -7,12 +7,16 @@ use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
+use clap::ValueEnum;
 use flowlet::{AffineCoupling, Chain, Detector, Float, Flow, Int8, Standardize};
+use flowlet_tests::densities::densities;
+use flowlet_tests::gallery::{Purpose, has_int8, matrix, metadata, points};
 use flowlet_tests::models::{Style, body, host_model};
 use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
+use flowlet_trainer::export::Written;
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::model::{Model, Scorer};
-use flowlet_trainer::train::{Architecture, Options};
+use flowlet_trainer::train::{self, Architecture, Family, Options, TrainingData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -87,6 +91,11 @@ impl Grid {
         Self { low: std::array::from_fn(|axis| low[axis] - 0.15 / 1.3 * width[axis] * cells as f64), width, cells }
     }
 
+    /// A square around the origin, for densities that cannot be sampled.
+    fn square(half_width: f64, cells: usize) -> Self {
+        Self { low: [-half_width; 2], width: [2.0 * half_width / cells as f64; 2], cells }
+    }
+
     /// The probability of every cell, by the midpoint rule on `fine` by `fine` points, row after row.
     fn probabilities(&self, scorer: &Scorer<'_>, fine: usize) -> Vec<f64> {
         let area = self.width[0] * self.width[1] / (fine * fine) as f64;
@@ -120,6 +129,41 @@ fn fitted_densities_in_the_plane_integrate_to_one() {
             let integral: f64 = Grid::around(&scorer, 20).probabilities(&scorer, 30).iter().sum();
             println!("{data}, {format}: {integral}");
             assert!((integral - 1.0).abs() < 1e-3, "{data}, {format}: {integral}");
+        }
+    }
+}
+
+#[test]
+fn every_family_has_densities_that_integrate_to_one() {
+    let all = densities();
+    let moons = all.iter().find(|density| density.name == "two moons").expect("a known density");
+    let rows = |purpose, count| matrix(&points(moons, purpose, count));
+    let (training, validation) = (rows(Purpose::Training, 2000), rows(Purpose::Validation, 500));
+    for &family in Family::value_variants() {
+        let default = Architecture::of(family, 2);
+        let layers = default.layers.min(4);
+        let options = Options {
+            architecture: Architecture { layers, hidden: 16, ..default },
+            steps: 300,
+            ..Options::for_features(2)
+        };
+        let data =
+            TrainingData { features: 2, training: &training, validation: &validation, quantization_steps: &[0.0; 2] };
+        let fit = train::fit(data, &options, &mut (), &AtomicBool::new(false)).expect("a fit");
+        let model =
+            |written: &Written| written.model(&fit.model, None, metadata(0)).expect("a model that a device accepts");
+        let mut models = vec![("f32", model(&Written::float(&fit.model)))];
+        if has_int8(family) {
+            models.push(("int8", model(&Written::int8(&fit.model, &training))));
+        }
+        for (format, model) in models {
+            let scorer = model.scorer();
+            // A continuous flow takes long, and is smooth enough for fewer points.
+            let (cells, fine) = if family == Family::Continuous { (20, 6) } else { (20, 12) };
+            let grid = if scorer.samples() { Grid::around(&scorer, cells) } else { Grid::square(9.0, cells) };
+            let integral: f64 = grid.probabilities(&scorer, fine).iter().sum();
+            println!("{family:?}, {format}: {integral}");
+            assert!((integral - 1.0).abs() < 1e-3, "{family:?}, {format}: {integral}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod eval;
 mod files;
 mod fit;
+mod import;
 mod inspect;
 mod interrupt;
 mod output;
@@ -23,6 +24,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Fit(args) => fit::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

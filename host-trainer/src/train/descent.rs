@@ -23,7 +23,7 @@ use crate::layers::Trainable;
 const MAX_DIVERGENCES: usize = 8;
 
 /// A loss over rows, which a descent lowers.
-pub(super) trait Loss {
+pub(crate) trait Loss {
     /// Training rows.
     fn rows(&self) -> usize;
     /// Marks the parameters that decay.
@@ -35,7 +35,7 @@ pub(super) trait Loss {
 }
 
 /// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went.
-pub(super) fn descend(
+pub(crate) fn descend(
     loss: &mut impl Loss,
     options: &Options,
     mut parameters: Vec<f32>,
@@ -132,7 +132,7 @@ fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
 }
 
 /// A gradient as the sum of its parts, in their order, so that it does not depend on which thread was first.
-pub(super) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a Vec<f32>>) {
+pub(crate) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a Vec<f32>>) {
     gradient.fill(0.0);
     for part in parts {
         for (sum, part) in gradient.iter_mut().zip(part) {

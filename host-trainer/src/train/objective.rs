@@ -11,7 +11,7 @@ use crate::layers::{Sequence, Trainable};
 
 /// Rows that one task works on: enough for the vector unit, few enough for the first-level cache. It must not depend on
 /// the number of threads, because sums are formed chunk by chunk.
-pub(super) const CHUNK_ROWS: usize = 64;
+pub(crate) const CHUNK_ROWS: usize = 64;
 
 /// Layers and a base; their parameters follow each other in that order.
 #[derive(Clone, Copy, Debug)]

@@ -5,19 +5,19 @@ use rand_chacha::ChaCha8Rng;
 
 /// What random numbers are for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Permutations,
     Initialization,
     Shuffle,
     Validation,
     /// Of one chunk, counted over all steps: chunks are drawn for on any thread in any order.
     Noise(u64),
-    /// What one chunk of the validation rows is matched with.
+    /// What one chunk of the validation rows is matched with, or of the samples of an estimate.
     Draws(u64),
 }
 
 /// The generator of one purpose.
-pub(super) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
+pub(crate) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(match stream {
         Stream::Permutations => 0,

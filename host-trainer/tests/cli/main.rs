@@ -3,6 +3,7 @@
 mod context;
 mod failures;
 mod fitting;
+mod importing;
 mod scoring;
 
 use std::fs;

@@ -245,9 +245,6 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
             *rand::seq::IndexedRandom::choose(&[1e-40, 1e-30, 1e-3, 1.0, 1e3, 1e30][..], rng).expect("not empty")
         }
         (_, "inverse_bound") => rng.random_range(0.3..1.0),
-        // Splines that hold most readings, with bins and slopes as libraries have them.
-        (Style::Fitted | Style::Initial, "bound") => rng.random_range(2.0..5.0),
-        (Style::Fitted | Style::Initial, "floor" | "share" | "derivative") => 1e-3,
         (_, "inverse_input_scale") => rng.random_range(4000.0..6000.0),
         (_, "inverse_scale") => rng.random_range(0.1..3.0),
         // From accumulators of about 10^6 to shifts and log-scales of about 1.

@@ -1,9 +1,9 @@
 //! The registry of layer families, and ways to compose them, for laws that hold for each.
 
 use flowlet::{
-    AffineCoupling, Chain, Continuous, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse, Layer,
-    Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Standardize, Sylvester, Tanh,
-    Turned, registry,
+    AffineCoupling, Chain, Continuous, Coupling, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
+    Layer, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Sigmoidal, Spline,
+    Standardize, Sylvester, Tanh, Turned, registry, spline,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -181,8 +181,8 @@ macro_rules! one {
     };
 }
 
-/// Every layer of the registry, on 1 to 16 features, with and without a context, and ways to compose layers; with
-/// parameters of this style.
+/// Every layer of the registry, on 1 to 16 features (with nets, on some of these), with and without a context, and ways to
+/// compose layers; with parameters of this style.
 pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     macro_rules! push {
@@ -198,14 +198,12 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     on! {
         None, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
         None, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
-        // Every number of features in one format or the other, to spare the compiler a third.
-        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 8 = 4 + 4, 10 = 5 + 5, 12 = 6 + 6, 14 = 7 + 7;
-        Float, 0: 16 = 8 + 8;
-        Int8, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 5 = 2 + 3, 7 = 3 + 4, 8 = 4 + 4, 9 = 8 + 1, 11 = 1 + 10, 13 = 6 + 7;
-        Int8, 0: 15 = 7 + 8;
-        // A net's inputs end within a quad, or with it.
-        Float, 3: 2 = 1 + 1, 5 = 2 + 3;
-        Int8, 3: 2 = 1 + 1, 5 = 2 + 3;
+        // Every type is compiled in two scalars: nets on the sizes that end within, at and behind a quad.
+        Float, 0: 1 = 0 + 1, 2 = 1 + 1, 4 = 2 + 2, 5 = 2 + 3, 11 = 1 + 10, 16 = 8 + 8;
+        Int8, 0: 1 = 0 + 1, 3 = 1 + 2, 8 = 4 + 4, 13 = 6 + 7;
+        // What a context does depends on whether the features, too, end within a quad.
+        Float, 3: 1 = 0 + 1, 5 = 2 + 3;
+        Int8, 3: 2 = 1 + 1, 8 = 4 + 4;
     }
     push! { 5, 0;
         Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;
@@ -224,6 +222,9 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     }
     push! { 5, 3;
         Stepped: both Continuous<5, 2, Float<3, 1, 2, 2, Residual<Elu>>>;
+        TurnedMap: both Coupling<2, 3, Int8<2, 2, 0, 18>, Turned<Spline<8>>>;
+        Widest: both Turned<Coupling<2, 3, Float<2, 2, 0, 72>, Sigmoidal<32>>>;
+        ManyBins: both Coupling<2, 3, Float<2, 2, 0, 72>, Spline<32, spline::Floored>>;
     }
     push! { 12, 0;
         Channels: both Pointwise<3, 4, LuLinear<3>>;

@@ -2,13 +2,16 @@
 
 mod bench;
 mod demo;
+mod gallery;
 mod setup;
 mod test;
+mod vi;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use flowlet_tests::emulator::Backend;
+use flowlet_trainer::train::Family;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own commands", disable_help_subcommand = true)]
@@ -39,11 +42,35 @@ enum Command {
         #[command(subcommand)]
         what: Bench,
     },
+    /// Every family fitted to eleven densities in the plane: a table of distances, and pictures; an interrupted run goes on
+    Gallery {
+        /// Where results and pictures go [default: the gallery folder of cargo's target directory]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Only these families
+        #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
+        family: Vec<Family>,
+        /// Only these densities
+        #[arg(long, value_name = "DENSITY,..", value_delimiter = ',')]
+        density: Vec<String>,
+        /// Fits that only show that all works
+        #[arg(long)]
+        quick: bool,
+    },
     /// Runs every test there is, the emulated device included
     Test {
         /// Requires QEMU instead of skipping what needs it, and installs it where the system allows
         #[arg(long)]
         qemu: bool,
+    },
+    /// Fits flows to energies whose normalization is known, and prints what they are off by
+    Vi {
+        /// Also writes the table here, as `variational.md`
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Fewer flows, a third of the steps
+        #[arg(long)]
+        quick: bool,
     },
 }
 
@@ -61,6 +88,10 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
+        Command::Gallery { out, family, density, quick } => {
+            gallery::run(&gallery::Options { out, families: family, densities: density, quick })
+        }
         Command::Test { qemu } => test::run(qemu),
+        Command::Vi { out, quick } => vi::run(out.as_deref(), quick),
     }
 }

@@ -354,7 +354,7 @@ fn descriptions_name_body_and_activation() {
         "Int8(inputs:1,hidden:2,deep:0,outputs:3,activation:Relu,body:Plain,packing:Block0213,requantization:Multiply16Shift)"
     );
     assert_eq!(
-        describe(&<MaskedInt8<8, 0, 1, 2, 2, 8, 1, 4, 15, 38, 26> as MaskedConditioner>::RECORD),
+        describe(&<MaskedInt8<8, 0, 1, 2, 2, 8, 1, 4, 11, 37, 20> as MaskedConditioner>::RECORD),
         "MaskedInt8(features:8,context:0,lowest:1,hidden:8,deep:1,stride:2,activation:Relu,body:Plain,packing:Block0213,requantization:Multiply16Shift)"
     );
     assert_eq!(<Int8<2, 3, 1, 2> as Conditioner>::RECORD.scratch, 8 * (2 + 2 * 3));

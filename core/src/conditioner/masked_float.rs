@@ -1,4 +1,4 @@
-//! The unquantized masked net: see [`masked`](super::masked) for its shapes, [`float`](super::float) for its numbers.
+//! The unquantized masked net: see [`masked`] for its shapes, [`float`](super::float) for its numbers.
 
 use core::marker::PhantomData;
 
@@ -30,7 +30,7 @@ impl<const BLOCKS: usize, const OUT: usize> Ragged<BLOCKS, OUT> {
     }
 }
 
-/// An unquantized masked net (see [`masked`](super::masked) for its numbers).
+/// An unquantized masked net (see [`masked`] for its numbers).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! The quantized masked net: see [`masked`](super::masked) for its shapes, [`int8`](super::int8) for its numbers.
+//! The quantized masked net: see [`masked`] for its shapes, [`int8`](super::int8) for its numbers.
 
 use core::marker::PhantomData;
 
@@ -31,7 +31,7 @@ impl<S, const BLOCKS: usize, const OUT: usize> Ragged<S, BLOCKS, OUT> {
     }
 }
 
-/// A quantized masked net (see [`masked`](super::masked) for its numbers).
+/// A quantized masked net (see [`masked`] for its numbers).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]

@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
+mod bases;
 mod bench;
 mod demo;
 mod gallery;
@@ -76,6 +77,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// What a richer base brings, by the depth of the flow
+    Bases,
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
@@ -87,6 +90,7 @@ enum Bench {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
+        Command::Bench { what: Bench::Bases } => bases::run(),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })

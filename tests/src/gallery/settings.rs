@@ -11,7 +11,7 @@ pub fn options(family: Family, quick: bool) -> Options {
         Family::Spline => (Architecture { layers: 8, bins: 16, ..default }, 3000),
         Family::Maf => (Architecture { layers: 8, ..default }, 3000),
         Family::MafSpline => (Architecture { layers: 4, bins: 24, ..default }, 3000),
-        Family::Naf => (Architecture { layers: 6, bins: 16, ..default }, 6000),
+        Family::Naf => (Architecture { layers: 6, bins: 16, hidden: 96, ..default }, 9000),
         Family::Planar | Family::Radial | Family::Sylvester => (Architecture { layers: 32, ..default }, 4000),
         Family::Continuous => (Architecture { layers: 16, hidden_layers: 3, ..default }, 6000),
     };

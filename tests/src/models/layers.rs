@@ -2,8 +2,8 @@
 
 use flowlet::{
     AffineCoupling, Chain, Continuous, Coupling, Elementwise, Elu, Float, Forward, Gated, Householder, Int8, Inverse,
-    Layer, Logit, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Sigmoidal, Spline,
-    Standardize, Sylvester, Tanh, Turned, registry, spline,
+    InverseSoftplus, Layer, LuLinear, Permute, Plain, Planar, Pointwise, Radial, Relu, Residual, Reverse, Sigmoidal,
+    Spline, Standardize, Sylvester, Tanh, Turned, registry, spline,
 };
 use rand::Rng;
 use zerocopy::FromBytes;
@@ -181,8 +181,8 @@ macro_rules! one {
     };
 }
 
-/// Every layer of the registry, on 1 to 16 features (with nets, on some of these), with and without a context, and ways to
-/// compose layers; with parameters of this style.
+/// Every layer of the registry, on 1 to 16 features, with and without a context, and ways to compose layers; with parameters
+/// of this style. Layers with a net are on some numbers of features only, and with the feature `every-size` on all.
 pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     let mut cases = Vec::new();
     macro_rules! push {
@@ -198,12 +198,19 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
     on! {
         None, 0: 1 = 0 + 1, 2 = 1 + 1, 3 = 1 + 2, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4;
         None, 0: 9 = 8 + 1, 10 = 5 + 5, 11 = 1 + 10, 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
-        // Every type is compiled in two scalars: nets on the sizes that end within, at and behind a quad.
+        // Every type is compiled in two scalars: unless told, nets on the sizes that end within, at and behind a quad.
         Float, 0: 1 = 0 + 1, 2 = 1 + 1, 4 = 2 + 2, 5 = 2 + 3, 11 = 1 + 10, 16 = 8 + 8;
         Int8, 0: 1 = 0 + 1, 3 = 1 + 2, 8 = 4 + 4, 13 = 6 + 7;
         // What a context does depends on whether the features, too, end within a quad.
         Float, 3: 1 = 0 + 1, 5 = 2 + 3;
         Int8, 3: 2 = 1 + 1, 8 = 4 + 4;
+    }
+    #[cfg(feature = "every-size")]
+    on! {
+        Float, 0: 3 = 1 + 2, 6 = 3 + 3, 7 = 3 + 4, 8 = 4 + 4, 9 = 8 + 1, 10 = 5 + 5;
+        Float, 0: 12 = 6 + 6, 13 = 6 + 7, 14 = 7 + 7, 15 = 7 + 8;
+        Int8, 0: 2 = 1 + 1, 4 = 2 + 2, 5 = 2 + 3, 6 = 3 + 3, 7 = 3 + 4, 9 = 8 + 1, 10 = 5 + 5;
+        Int8, 0: 11 = 1 + 10, 12 = 6 + 6, 14 = 7 + 7, 15 = 7 + 8, 16 = 8 + 8;
     }
     push! { 5, 0;
         Turned: both Turned<AffineCoupling<2, 3, Float<1, 2, 2, 2>>>;
@@ -218,7 +225,7 @@ pub fn layers(style: Style, rng: &mut impl Rng) -> Vec<Case> {
         Stepped: both Turned<Continuous<5, 1, Float<2, 2, 0, 2>>>;
         Units: forward Sylvester<5, 5>;
         Directed: inverse [Turned<Chain<Sylvester<5, 1>, Radial<5>>>; 2];
-        Bounded: both Chain<Elementwise<5, Logit>, Standardize<5>>;
+        Positive: both Chain<Elementwise<5, InverseSoftplus>, Standardize<5>>;
     }
     push! { 5, 3;
         Stepped: both Continuous<5, 2, Float<3, 1, 2, 2, Residual<Elu>>>;

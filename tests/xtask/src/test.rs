@@ -16,5 +16,6 @@ pub fn run(qemu: bool) -> Result<()> {
     } else if let Some(missing) = Backend::Qemu.missing() {
         eprintln!("note: what compares with QEMU is skipped. {missing}");
     }
-    setup::run(setup::cargo().args(["test", "--workspace", "--exclude", "flowlet-xtask"]))
+    let every = ["--features", "flowlet-tests/every-size"];
+    setup::run(setup::cargo().args(["test", "--workspace", "--exclude", "flowlet-xtask"]).args(every))
 }

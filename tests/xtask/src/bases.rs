@@ -25,7 +25,17 @@ pub fn run() -> Result<()> {
             eprintln!("{layers} couplings, {base}");
             let report = directory.join(format!("{layers}-{base}.json"));
             let mut command = setup::cargo();
-            command.args(["run", "--quiet", "--release", "--package", "flowlet-trainer", "--bin", "flowlet", "--", "fit"]);
+            command.args([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "flowlet-trainer",
+                "--bin",
+                "flowlet",
+                "--",
+                "fit",
+            ]);
             command.arg(setup::root().join("tests/data/hydraulic/train_normal.csv"));
             command.args(["--label", "anomaly", "--ignore", "cycle", "--epochs", "60", "--quiet", "--base", base]);
             command.args(["--layers", &layers.to_string()]).arg("--json").arg(&report);

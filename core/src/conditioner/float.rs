@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::hidden::{self, Four, Hidden, Matrix, Outputs, Scratch, each, with_scratch};
+use super::hidden::{self, Four, Hidden, Matrix, Outputs, Quad, Scratch, each, with_scratch};
 use super::style::check_pairs;
 use super::{Activation, Conditioner, Evaluate, Plain, Shape, Smooth, Style, check_width, fill};
 use crate::elementary::{Elementary, Libm};
@@ -99,10 +99,10 @@ impl<T: Real> Matrix<T> for DenseView<'_> {
     }
 
     #[inline(always)]
-    fn add(&mut self, sums: &mut Four<T>, input: &[Four<T>]) {
+    fn add(&mut self, sums: &mut Four<T>, input: &[Quad<T>]) {
         let Some((blocks, rest)) = self.weights.split_at_checked(input.len()) else { return };
         self.weights = rest;
-        for (Block(rows), [x0, x1, x2, x3]) in blocks.iter().zip(input) {
+        for (Block(rows), Quad([x0, x1, x2, x3])) in blocks.iter().zip(input) {
             for (sum, [w0, w1, w2, w3]) in sums.iter_mut().zip(rows) {
                 *sum = *sum + x0.scale(*w0);
                 *sum = *sum + x1.scale(*w1);
@@ -270,7 +270,7 @@ where
             check_width(HIDDEN);
             check_pairs(S::BODY, DEEP);
         }
-        let zero = [T::ZERO; 4];
+        let zero = Quad([T::ZERO; 4]);
         let mut deep = [[zero; HIDDEN]; DEEP];
         let scratch = Scratch { input: &mut [zero; IN][..], first: &mut [zero; HIDDEN], deep: deep.as_flattened_mut() };
         let matrices = (self.first.view(), self.deep.iter().map(Dense::view), self.last.view());

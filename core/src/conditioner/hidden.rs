@@ -10,6 +10,11 @@ use crate::real::Real;
 /// Four values.
 pub(crate) type Four<V> = [V; 4];
 
+/// Four units in memory. Aligned, for kernels that read words.
+#[derive(Clone, Copy)]
+#[repr(C, align(4))]
+pub(crate) struct Quad<U>(pub(crate) Four<U>);
+
 /// Four rows of a matrix: their sums and scales.
 pub(crate) type Rows<T, M> = (Four<<M as Matrix<T>>::Sum>, Four<<M as Matrix<T>>::Scale>);
 
@@ -29,7 +34,7 @@ pub(crate) trait Matrix<T>: Copy {
     fn take(&mut self) -> Option<Rows<T, Self>>;
 
     /// Takes as many blocks of weights as there is input, and adds the products.
-    fn add(&mut self, sums: &mut Four<Self::Sum>, input: &[Four<Self::Unit>]);
+    fn add(&mut self, sums: &mut Four<Self::Sum>, input: &[Quad<Self::Unit>]);
 }
 
 /// A matrix whose rows give hidden units.
@@ -44,6 +49,12 @@ pub(crate) trait Hidden<T>: Matrix<T> {
     #[inline(always)]
     fn activated(activation: Activation, sums: Four<Self::Sum>, scales: Four<Self::Scale>) -> Four<Self::Unit> {
         Self::activate(activation, Self::linear(sums, scales))
+    }
+
+    /// Takes as many rows as fill `units`, each of which sees `input`, and activates them.
+    #[inline(always)]
+    fn activated_rows(&mut self, activation: Activation, input: &[Quad<Self::Unit>], units: &mut [Quad<Self::Unit>]) {
+        rows(self, input, units, |_, sums, scales| Self::activated(activation, sums, scales));
     }
 
     /// The sums of units of the same scale.
@@ -62,16 +73,16 @@ pub(crate) trait Outputs<T>: Matrix<T> {
 /// What a net needs to compute, in quads: one buffer for each thing that a matrix reads.
 pub(crate) struct Scratch<'a, U> {
     /// The net's input.
-    pub(crate) input: &'a mut [Four<U>],
+    pub(crate) input: &'a mut [Quad<U>],
     /// What the first matrix gives.
-    pub(crate) first: &'a mut [Four<U>],
+    pub(crate) first: &'a mut [Quad<U>],
     /// As many of the same length as there are inner matrices, one after the other.
-    pub(crate) deep: &'a mut [Four<U>],
+    pub(crate) deep: &'a mut [Quad<U>],
 }
 
 impl<'a, U> Scratch<'a, U> {
     /// Cut from one buffer; `None` when it is too short.
-    fn cut(buffer: &'a mut [Four<U>], inputs: usize, hidden: usize) -> Option<Self> {
+    fn cut(buffer: &'a mut [Quad<U>], inputs: usize, hidden: usize) -> Option<Self> {
         let (input, rest) = buffer.split_at_mut_checked(inputs)?;
         let (first, deep) = rest.split_at_mut_checked(hidden)?;
         Some(Self { input, first, deep })
@@ -95,7 +106,7 @@ pub(crate) fn with_scratch<U: Copy>(
         zero: U,
         run: impl FnOnce(Scratch<'_, U>),
     ) {
-        let mut buffer = [[zero; 4]; QUADS];
+        let mut buffer = [Quad([zero; 4]); QUADS];
         let buffer = buffer.get_mut(..inputs + (deep + 1) * hidden);
         if let Some(scratch) = buffer.and_then(|buffer| Scratch::cut(buffer, inputs, hidden)) {
             run(scratch);
@@ -116,17 +127,16 @@ pub(crate) fn each<A, B, C>([a0, a1, a2, a3]: Four<A>, [b0, b1, b2, b3]: Four<B>
     [f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3)]
 }
 
-/// Takes as many rows as fill `units[from..to]`, each of which sees `input`; `give` makes of what is there, the sums and
-/// the scales what will be there.
+/// Takes as many rows as fill `units`, each of which sees `input`; `give` makes of what is there, the sums and the scales
+/// what will be there.
 #[inline(always)]
-fn rows<T, M: Matrix<T>>(
+pub(crate) fn rows<T, M: Matrix<T>>(
     matrix: &mut M,
-    input: Option<&[Four<M::Unit>]>,
-    units: Option<&mut [Four<M::Unit>]>,
+    input: &[Quad<M::Unit>],
+    units: &mut [Quad<M::Unit>],
     give: impl Fn(Four<M::Unit>, Four<M::Sum>, Four<M::Scale>) -> Four<M::Unit>,
 ) {
-    let (Some(input), Some(units)) = (input, units) else { return };
-    for unit in units {
+    for Quad(unit) in units {
         let Some((mut sums, scales)) = matrix.take() else { return };
         matrix.add(&mut sums, input);
         *unit = give(*unit, sums, scales);
@@ -140,62 +150,62 @@ fn advance<'s, T, M: Hidden<T>>(
     (body, activation): (Body, Activation),
     first: &mut M,
     mut inner: impl Iterator<Item = M>,
-    input: Option<&[Four<M::Unit>]>,
+    input: Option<&[Quad<M::Unit>]>,
     (from, to): (usize, usize),
-    units: &'s mut [Four<M::Unit>],
-    deep: &'s mut [Four<M::Unit>],
-) -> &'s [Four<M::Unit>] {
+    units: &'s mut [Quad<M::Unit>],
+    deep: &'s mut [Quad<M::Unit>],
+) -> &'s [Quad<M::Unit>] {
     let width = units.len();
     let mut buffers = deep;
     // One after the other: what is left after the last one is empty.
-    let mut buffer = || -> Option<&'s mut [Four<M::Unit>]> {
+    let mut buffer = || -> Option<&'s mut [Quad<M::Unit>]> {
         let (buffer, rest) = core::mem::take(&mut buffers).split_at_mut_checked(width)?;
         buffers = rest;
         Some(buffer)
     };
+    let (Some(input), Some(begun)) = (input, units.get_mut(from..to)) else { return units };
+    match body {
+        Body::Residual => rows(first, input, begun, |_, sums, scales| M::linear(sums, scales)),
+        Body::Plain | Body::Gated => first.activated_rows(activation, input, begun),
+    }
     match body {
         Body::Plain => {
-            rows(first, input, units.get_mut(from..to), |_, sums, scales| M::activated(activation, sums, scales));
             let mut read = units;
             for mut matrix in inner {
                 let Some(next) = buffer() else { break };
-                rows(&mut matrix, read.get(..to), next.get_mut(from..to), |_, sums, scales| {
-                    M::activated(activation, sums, scales)
-                });
+                if let (Some(seen), Some(begun)) = (read.get(..to), next.get_mut(from..to)) {
+                    matrix.activated_rows(activation, seen, begun);
+                }
                 read = next;
             }
             read
         }
         Body::Residual => {
             let stream = units;
-            rows(first, input, stream.get_mut(from..to), |_, sums, scales| M::linear(sums, scales));
             while let (Some(mut one), Some(mut two)) = (inner.next(), inner.next()) {
                 let (Some(read), Some(next)) = (buffer(), buffer()) else { break };
                 if let (Some(read), Some(stream)) = (read.get_mut(from..to), stream.get(from..to)) {
-                    for (read, stream) in read.iter_mut().zip(stream) {
+                    for (Quad(read), Quad(stream)) in read.iter_mut().zip(stream) {
                         *read = M::activate(activation, *stream);
                     }
                 }
-                rows(&mut one, read.get(..to), next.get_mut(from..to), |_, sums, scales| {
-                    M::activated(activation, sums, scales)
-                });
-                rows(&mut two, next.get(..to), stream.get_mut(from..to), |units, sums, scales| {
-                    M::plus(units, M::linear(sums, scales))
-                });
+                if let (Some(seen), Some(begun)) = (read.get(..to), next.get_mut(from..to)) {
+                    one.activated_rows(activation, seen, begun);
+                }
+                if let (Some(seen), Some(begun)) = (next.get(..to), stream.get_mut(from..to)) {
+                    rows(&mut two, seen, begun, |units, sums, scales| M::plus(units, M::linear(sums, scales)));
+                }
             }
             stream
         }
         Body::Gated => {
-            rows(first, input, units.get_mut(from..to), |_, sums, scales| M::activated(activation, sums, scales));
             let mut read = units;
             while let (Some(mut one), Some(mut two)) = (inner.next(), inner.next()) {
                 let Some(next) = buffer() else { break };
-                rows(&mut one, read.get(..to), next.get_mut(from..to), |_, sums, scales| {
-                    M::activated(activation, sums, scales)
-                });
-                rows(&mut two, read.get(..to), next.get_mut(from..to), |units, sums, scales| {
-                    M::gate(units, M::linear(sums, scales))
-                });
+                if let (Some(seen), Some(begun)) = (read.get(..to), next.get_mut(from..to)) {
+                    one.activated_rows(activation, seen, begun);
+                    rows(&mut two, seen, begun, |units, sums, scales| M::gate(units, M::linear(sums, scales)));
+                }
                 read = next;
             }
             read
@@ -236,7 +246,7 @@ pub(crate) fn walk<T: Real, M: Hidden<T>, I: Iterator<Item = M>, L: Outputs<T, U
     let Scratch { input, first: units, deep } = scratch;
     let style = (shape.body, shape.activation);
     let masks = shape.masks();
-    for (place, value) in input.as_flattened_mut().iter_mut().take(shape.context).zip(context) {
+    for (place, value) in input.iter_mut().flat_map(|Quad(quad)| quad).take(shape.context).zip(context) {
         *place = unit(*value);
     }
     // Hidden quads that are computed, and the blocks of an inner matrix that they took.
@@ -268,8 +278,9 @@ pub(crate) fn walk<T: Real, M: Hidden<T>, I: Iterator<Item = M>, L: Outputs<T, U
             given = (given + chunk.len()) % 4;
         }
         let value = step(feature, parameters);
-        if let Some(place) = input.as_flattened_mut().get_mut(shape.context + feature) {
-            *place = unit(value);
+        let place = shape.context + feature;
+        if let Some(Quad(quad)) = input.get_mut(place / 4) {
+            quad[place % 4] = unit(value);
         }
     }
 }

@@ -22,14 +22,13 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::hidden::{self, Four, Hidden, Matrix, Outputs, Scratch, each, with_scratch};
+#[cfg(flowlet_dsp)]
+use super::dsp;
+use super::hidden::{self, Four, Hidden, Matrix, Outputs, Quad, Scratch, each, with_scratch};
 use super::style::check_pairs;
 use super::{Activation, Conditioner, Evaluate, Plain, Shape, Style, WIDEST, check_width, fill, table};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
-
-/// Four activations.
-pub type Quad = [i16; 4];
 
 /// Four rows by four columns of weights, each row in the order [w0, w2, w1, w3].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
@@ -51,7 +50,7 @@ impl Block {
 /// `((acc · multiplier) >> 16)`, rounded shift by `shift`, clamped to an int16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(C)]
+#[repr(C, align(4))]
 pub struct Requantization {
     /// Between 2^14 and 2^15 - 1, so that 15 bits of the factor count; or 0.
     pub multiplier: i16,
@@ -186,10 +185,13 @@ impl<T, S: Copy> Matrix<T> for DenseView<'_, S> {
     }
 
     #[inline(always)]
-    fn add(&mut self, sums: &mut Four<i32>, input: &[Quad]) {
+    fn add(&mut self, sums: &mut Four<i32>, input: &[Quad<i16>]) {
         let Some((blocks, rest)) = self.weights.split_at_checked(input.len()) else { return };
         self.weights = rest;
-        for (Block(rows), [a0, a1, a2, a3]) in blocks.iter().zip(input) {
+        #[cfg(flowlet_dsp)]
+        dsp::add(sums, blocks, input);
+        #[cfg(not(flowlet_dsp))]
+        for (Block(rows), Quad([a0, a1, a2, a3])) in blocks.iter().zip(input) {
             for (sum, [w0, w2, w1, w3]) in sums.iter_mut().zip(rows) {
                 // Cannot overflow (see `WIDEST`); wrapping says so to the compiler in debug builds too.
                 *sum = sum
@@ -204,12 +206,12 @@ impl<T, S: Copy> Matrix<T> for DenseView<'_, S> {
 
 impl<T> Hidden<T> for DenseView<'_, Requantization> {
     #[inline(always)]
-    fn linear(sums: Four<i32>, scales: Four<Requantization>) -> Quad {
+    fn linear(sums: Four<i32>, scales: Four<Requantization>) -> Four<i16> {
         each(sums, scales, |sum, scale| scale.signed(sum))
     }
 
     #[inline(always)]
-    fn activate(activation: Activation, units: Quad) -> Quad {
+    fn activate(activation: Activation, units: Four<i16>) -> Four<i16> {
         match activation {
             Activation::Relu => units.map(|unit| unit.max(0)),
             Activation::Elu => units.map(table::elu),
@@ -218,20 +220,33 @@ impl<T> Hidden<T> for DenseView<'_, Requantization> {
     }
 
     #[inline(always)]
-    fn activated(activation: Activation, sums: Four<i32>, scales: Four<Requantization>) -> Quad {
+    fn activated(activation: Activation, sums: Four<i32>, scales: Four<Requantization>) -> Four<i16> {
         match activation {
             Activation::Relu => each(sums, scales, |sum, scale| scale.relu(sum)),
             _ => <Self as Hidden<T>>::activate(activation, <Self as Hidden<T>>::linear(sums, scales)),
         }
     }
 
+    #[cfg(flowlet_dsp)]
     #[inline(always)]
-    fn plus(units: Quad, others: Quad) -> Quad {
+    fn activated_rows(&mut self, activation: Activation, input: &[Quad<i16>], units: &mut [Quad<i16>]) {
+        if activation == Activation::Relu && !input.is_empty() {
+            dsp::relu(self.weights, self.bias, self.scale, input, units);
+            Matrix::<T>::skip(self, units.len(), units.len() * input.len());
+        } else {
+            hidden::rows::<T, Self>(self, input, units, |_, sums, scales| {
+                <Self as Hidden<T>>::activated(activation, sums, scales)
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn plus(units: Four<i16>, others: Four<i16>) -> Four<i16> {
         each(units, others, |unit, other| (i32::from(unit) + i32::from(other)).clamp(-32767, 32767) as i16)
     }
 
     #[inline(always)]
-    fn gate(units: Quad, gates: Quad) -> Quad {
+    fn gate(units: Four<i16>, gates: Four<i16>) -> Four<i16> {
         each(units, gates, |unit, gate| ((i32::from(unit) * i32::from(table::sigmoid(gate)) + (1 << 14)) >> 15) as i16)
     }
 }
@@ -330,7 +345,7 @@ pub(super) const fn net_fields(
 pub const fn record(shape: Shape, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
     Record {
         macs: shape.macs(),
-        scratch: size_of::<Quad>() * shape.scratch(),
+        scratch: size_of::<Quad<i16>>() * shape.scratch(),
         ..Record::stored("Int8", parameters, fields)
     }
 }
@@ -381,9 +396,9 @@ impl<T: Real, const IN: usize, const HIDDEN: usize, const DEEP: usize, const OUT
             check_width(HIDDEN);
             check_pairs(S::BODY, DEEP);
         }
-        let mut deep = [[[0; 4]; HIDDEN]; DEEP];
-        let scratch =
-            Scratch { input: &mut [[0; 4]; IN][..], first: &mut [[0; 4]; HIDDEN], deep: deep.as_flattened_mut() };
+        let zero = Quad([0; 4]);
+        let mut deep = [[zero; HIDDEN]; DEEP];
+        let scratch = Scratch { input: &mut [zero; IN][..], first: &mut [zero; HIDDEN], deep: deep.as_flattened_mut() };
         let matrices = (self.first.view(), self.deep.iter().map(Dense::view), self.last.view());
         evaluate(Self::SHAPE, self.inverse_input_scale, matrices, input, context, scratch, output);
     }

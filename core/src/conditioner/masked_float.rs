@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::float::{Block, DenseView, block_fields, input, net_fields};
-use super::hidden::{Scratch, walk, with_scratch};
+use super::hidden::{Quad, Scratch, walk, with_scratch};
 use super::masked::{self, Derived};
 use super::{Autoregress, MaskedConditioner, MaskedShape, Masks, Plain, Style};
 use crate::elementary::{Elementary, Libm};
@@ -201,7 +201,7 @@ where
             let derived = Derived { inputs: IN, outputs: OUT, first: FIRST, inner: INNER, last: LAST };
             masked::check(Self::SHAPE, &derived);
         }
-        let zero = [T::ZERO; 4];
+        let zero = Quad([T::ZERO; 4]);
         let mut deep = [[zero; HIDDEN]; DEEP];
         let scratch = Scratch { input: &mut [zero; IN][..], first: &mut [zero; HIDDEN], deep: deep.as_flattened_mut() };
         let matrices = (self.first.view(), || self.deep.iter().map(Ragged::view), self.last.view());

@@ -4,8 +4,8 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::hidden::{Scratch, walk, with_scratch};
-use super::int8::{Block, DenseView, PACKING, Quad, REQUANTIZATION, Requantization, block_fields, input, net_fields};
+use super::hidden::{Quad, Scratch, walk, with_scratch};
+use super::int8::{Block, DenseView, PACKING, REQUANTIZATION, Requantization, block_fields, input, net_fields};
 use super::masked::{self, Derived};
 use super::{Autoregress, MaskedConditioner, MaskedShape, Masks, Plain, Style};
 use crate::real::Real;
@@ -93,7 +93,7 @@ pub const fn matrix_fields(shape: MaskedShape) -> [[Field; 3]; 3] {
 pub const fn record(shape: MaskedShape, parameters: &'static [Parameter], fields: &'static [Field]) -> Record {
     Record {
         macs: shape.macs(),
-        scratch: size_of::<Quad>() * shape.scratch() + size_of::<f32>() * shape.stride,
+        scratch: size_of::<Quad<i16>>() * shape.scratch() + size_of::<f32>() * shape.stride,
         ..Record::stored("MaskedInt8", parameters, fields)
     }
 }
@@ -206,9 +206,9 @@ impl<
             let derived = Derived { inputs: IN, outputs: OUT, first: FIRST, inner: INNER, last: LAST };
             masked::check(Self::SHAPE, &derived);
         }
-        let mut deep = [[[0; 4]; HIDDEN]; DEEP];
-        let scratch =
-            Scratch { input: &mut [[0; 4]; IN][..], first: &mut [[0; 4]; HIDDEN], deep: deep.as_flattened_mut() };
+        let zero = Quad([0; 4]);
+        let mut deep = [[zero; HIDDEN]; DEEP];
+        let scratch = Scratch { input: &mut [zero; IN][..], first: &mut [zero; HIDDEN], deep: deep.as_flattened_mut() };
         let unit = |value| input(value, self.inverse_input_scale);
         let matrices = (self.first.view(), || self.deep.iter().map(Ragged::view), self.last.view());
         walk(Self::SHAPE, matrices, scratch, &mut [T::ZERO; STRIDE], unit, context, step);

@@ -9,6 +9,8 @@
 //! In a masked net ([`MaskedInt8`], [`MaskedFloat`]) the outputs of a feature see the features before it only (see
 //! [`masks`]).
 
+#[cfg(flowlet_dsp)]
+mod dsp;
 pub mod float;
 mod hidden;
 pub mod int8;
@@ -26,6 +28,8 @@ pub use masked_float::MaskedFloat;
 pub use masked_int8::MaskedInt8;
 pub use masks::Masks;
 pub use style::{Activation, Body, Elu, Gated, Plain, Relu, Residual, Style, Tanh};
+
+use hidden::Quad;
 
 use crate::real::Real;
 use crate::schema::Record;
@@ -147,12 +151,12 @@ pub(crate) const fn check_width(quads: usize) {
 /// Fills `quads` with `values`, and the rest with `zero`.
 #[inline(always)]
 pub(crate) fn fill<V, Q: Copy>(
-    quads: &mut [[Q; 4]],
+    quads: &mut [Quad<Q>],
     mut values: impl Iterator<Item = V>,
     zero: Q,
     map: impl Fn(V) -> Q,
 ) {
-    for place in quads.iter_mut().flatten() {
+    for place in quads.iter_mut().flat_map(|Quad(quad)| quad) {
         *place = values.next().map_or(zero, &map);
     }
 }

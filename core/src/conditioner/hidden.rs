@@ -11,9 +11,9 @@ use crate::real::Real;
 pub(crate) type Four<V> = [V; 4];
 
 /// Four units in memory. Aligned, for kernels that read words.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(4))]
-pub(crate) struct Quad<U>(pub(crate) Four<U>);
+pub struct Quad<U>(pub [U; 4]);
 
 /// Four rows of a matrix: their sums and scales.
 pub(crate) type Rows<T, M> = (Four<<M as Matrix<T>>::Sum>, Four<<M as Matrix<T>>::Scale>);

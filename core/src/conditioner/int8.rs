@@ -133,6 +133,13 @@ impl<S, const IN: usize, const OUT: usize> Dense<S, IN, OUT> {
     }
 }
 
+impl<const IN: usize, const OUT: usize> Dense<Requantization, IN, OUT> {
+    /// This layer alone, with ReLU: the next activations.
+    pub fn rectified(&self, input: &[Quad<i16>; IN], units: &mut [Quad<i16>; OUT]) {
+        Hidden::<f32>::activated_rows(&mut self.view(), Activation::Relu, input, units);
+    }
+}
+
 impl<'a, S: FromBytes + Immutable> DenseView<'a, S> {
     /// The matrix of as many blocks at the start of `bytes`, and the bytes behind it; `None` when they are too few or not
     /// 4-aligned.

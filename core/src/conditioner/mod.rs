@@ -22,14 +22,13 @@ pub mod style;
 mod table;
 
 pub use float::Float;
+pub use hidden::Quad;
 pub use int8::Int8;
 pub use masked::{Autoregress, MaskedConditioner, MaskedShape};
 pub use masked_float::MaskedFloat;
 pub use masked_int8::MaskedInt8;
 pub use masks::Masks;
 pub use style::{Activation, Body, Elu, Gated, Plain, Relu, Residual, Style, Tanh};
-
-use hidden::Quad;
 
 use crate::real::Real;
 use crate::schema::Record;

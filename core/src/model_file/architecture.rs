@@ -8,7 +8,7 @@ use crate::text::Text;
 /// Bytes that a score keeps on the stack beside the reading and the layers' scratch: saved registers, spilled values and
 /// the elementary functions. Measured on an emulated Cortex-M4F and rounded up; the tests on the emulated device hold
 /// the peak of the painted stack to [`Architecture::ram`].
-pub const CALL_OVERHEAD: usize = 384;
+pub const CALL_OVERHEAD: usize = 448;
 
 /// All that a model's type says, as data.
 #[derive(Debug)]

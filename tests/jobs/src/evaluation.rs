@@ -2,7 +2,10 @@
 
 use core::convert::Infallible;
 
-use flowlet::conditioner::Autoregress;
+use core::hint::black_box;
+
+use flowlet::conditioner::int8::{Dense, Requantization, dense_fields};
+use flowlet::conditioner::{Autoregress, Quad};
 use flowlet::schema::{Field, Format, Mixing, Record, Rule, Schema};
 use flowlet::{Base, Flow, Forward, Inverse, Layer, Libm, MaskedAutoregressive, Monotone, StandardNormal};
 use rand_core::TryRng;
@@ -126,6 +129,47 @@ impl<const N: usize> Layer for Numbers<N> {
             }
         },
     );
+}
+
+/// Parameters of one quantized layer of 4 IN to 4 OUT units, alone.
+#[derive(FromBytes, KnownLayout, Immutable)]
+#[repr(transparent)]
+pub struct Rectified<const IN: usize, const OUT: usize>(Dense<Requantization, IN, OUT>);
+
+impl<const IN: usize, const OUT: usize> Layer for Rectified<IN, OUT> {
+    const SCHEMA: Schema = Schema::Layer(
+        &const {
+            Record {
+                mixing: Mixing::Elementwise,
+                macs: 16 * IN * OUT,
+                ..Record::stored("Rectified", &[], &const { dense_fields(IN, OUT, Format::Requantization) })
+            }
+        },
+    );
+}
+
+/// One quantized layer alone. The values of the point are taken times 1000, as integers.
+pub fn rectified<const IN: usize, const OUT: usize>(image: &[u8], point: &[f32], results: &mut [f32]) -> Option<usize> {
+    let Rectified(dense) = Rectified::<IN, OUT>::ref_from_bytes(image).ok()?;
+    units::<IN, OUT>(point, results, |input, units| dense.rectified(input, units))
+}
+
+/// What [`rectified`] costs besides its layer.
+pub fn unrectified<const IN: usize, const OUT: usize>(_: &[u8], point: &[f32], results: &mut [f32]) -> Option<usize> {
+    units::<IN, OUT>(point, results, |_, _| {})
+}
+
+fn units<const IN: usize, const OUT: usize>(
+    point: &[f32],
+    results: &mut [f32],
+    layer: impl FnOnce(&[Quad<i16>; IN], &mut [Quad<i16>; OUT]),
+) -> Option<usize> {
+    let (mut input, mut units) = ([Quad([0; 4]); IN], [Quad([0; 4]); OUT]);
+    for (unit, value) in input.iter_mut().flat_map(|Quad(quad)| quad).zip(point) {
+        *unit = (value * 1000.0) as i16;
+    }
+    layer(black_box(&input), black_box(&mut units));
+    write(results, black_box(&units).iter().flat_map(|Quad(quad)| quad).map(|unit| f32::from(*unit)))
 }
 
 /// The log-determinant of a triangular Jacobian: the sum of its log-scales.

@@ -4,10 +4,12 @@
 mod costs;
 mod evaluation;
 mod families;
+mod kernels;
 
 pub use {
     costs::COSTS,
     families::{FAMILIES, FLOATS, QUANTIZED},
+    kernels::KERNELS,
 };
 
 /// Evaluates at a point, with the parameters in the image. Writes results and returns how many, or `None` if the image or

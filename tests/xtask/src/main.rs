@@ -3,6 +3,7 @@
 mod bases;
 mod bench;
 mod demo;
+mod device;
 mod gallery;
 mod setup;
 mod test;
@@ -79,6 +80,15 @@ enum Command {
 enum Bench {
     /// What a richer base brings, by the depth of the flow
     Bases,
+    /// Instructions, cycles, code, model and stack of kernels and of a whole score on emulated devices
+    Device {
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Fails if a figure is over 2 % above the one in this file
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
+    },
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
@@ -91,6 +101,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
         Command::Bench { what: Bench::Bases } => bases::run(),
+        Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })

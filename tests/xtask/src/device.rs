@@ -1,0 +1,215 @@
+//! `cargo xtask bench device`: what kernels and a whole score cost on emulated devices.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use flowlet_firmware::model::{MODEL, Model};
+use flowlet_jobs::KERNELS;
+use flowlet_tests::emulator::{Backend, Board, Build, Call, Conversation, Options, build, run};
+use flowlet_tests::jobs::{Task, on_device, ordinary_point};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
+
+/// Points that a count is of.
+const POINTS: usize = 200;
+
+/// By how much a figure may grow over the committed one.
+const TOLERANCE: f64 = 0.02;
+
+/// What one thing costs on one device.
+#[derive(Serialize, Deserialize)]
+struct Figure {
+    what: String,
+    target: String,
+    emulator: String,
+    /// Mean over the points.
+    instructions: f64,
+    instructions_max: u64,
+    /// Mean over the points, by the emulator's model.
+    modelled_cycles: f64,
+    /// Multiply-accumulates, padding included.
+    macs: usize,
+    /// Flash for code and constants; of a score only.
+    code_bytes: Option<i64>,
+    model_bytes: usize,
+    stack_bytes: u32,
+    static_bytes: i64,
+}
+
+/// What was chosen on the command line.
+pub struct Request {
+    /// Where the figures go.
+    pub json: Option<PathBuf>,
+    /// Figures that none may exceed.
+    pub check: Option<PathBuf>,
+}
+
+/// Counts, prints tables, and compares.
+pub fn bench(request: &Request) -> Result<()> {
+    let mut figures = Vec::new();
+    for board in Board::ALL {
+        figures.extend(kernels(board)?);
+        figures.push(score(board)?);
+    }
+    println!("{}", markdown(&figures));
+    if let Some(path) = &request.json {
+        let text = serde_json::to_string_pretty(&figures)? + "\n";
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    request.check.as_deref().map_or(Ok(()), |path| compare(&figures, path))
+}
+
+/// Every kernel alone on one board; what the call costs besides is subtracted.
+fn kernels(board: Board) -> Result<Vec<Figure>> {
+    let firmware = build(&Build { board, example: Some("kernels"), ..Build::default() })?;
+    let tasks = Task::all(KERNELS, POINTS, ordinary_point, &mut ChaCha8Rng::seed_from_u64(0));
+    let counted = Options { count: Some("flowlet_evaluate".to_owned()), ..Options::default() };
+    let (results, outcome) = on_device(Backend::Rsemu, &firmware, &tasks, &counted)?;
+    let mut calls = outcome.calls.chunks_exact(POINTS);
+    let mut figures = Vec::new();
+    for (pair, results) in tasks.chunks_exact(2).zip(results.chunks_exact(2)) {
+        let [_, task] = pair else { bail!("a kernel has no job for what it costs besides") };
+        ensure!(task.on_host() == results[1], "{board} differs from the host: {}", task.job.name);
+        let (Some(besides), Some(calls)) = (calls.next(), calls.next()) else { bail!("calls were not counted") };
+        let besides = Mean::of(besides);
+        let mean = Mean::of(calls);
+        figures.push(Figure {
+            what: task.job.name.to_owned(),
+            target: board.target().to_owned(),
+            emulator: Backend::Rsemu.to_string(),
+            instructions: mean.instructions - besides.instructions,
+            instructions_max: mean.most - besides.instructions as u64,
+            modelled_cycles: mean.cycles - besides.cycles,
+            macs: task.job.schema.macs(),
+            code_bytes: None,
+            model_bytes: task.size(),
+            stack_bytes: mean.stack - besides.stack,
+            static_bytes: 0,
+        });
+    }
+    Ok(figures)
+}
+
+/// A score of the committed model of the rig, p-value included.
+fn score(board: Board) -> Result<Figure> {
+    let firmware = build(&Build { board, ..Build::default() })?;
+    let baseline = build(&Build { board, baseline: true, ..Build::default() })?;
+    let size = firmware.sections()?.over(&baseline.sections()?, Model::FLASH)?;
+    // Readings around what the model was fitted on.
+    let (mean, scales) = (MODEL.flow.layers.0.mean, MODEL.flow.layers.0.inverse_scale);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let readings: Vec<Vec<f32>> = (0..POINTS)
+        .map(|n| {
+            let point = ordinary_point(mean.len(), n, &mut rng);
+            point.iter().zip(mean).zip(scales).map(|((z, mean), inverse)| z / inverse + mean).collect()
+        })
+        .collect();
+    let mut conversation = Conversation::new(readings.clone(), 1);
+    let counted = Options { count: Some("flowlet_score".to_owned()), ..Options::default() };
+    let outcome = run(Backend::Rsemu, &firmware, &mut conversation, &counted)?.check()?;
+    let answers = conversation.finish()?;
+    ensure!(answers.readings.len() == POINTS, "{board} answered {} readings of {POINTS}", answers.readings.len());
+    let mean = Mean::of(&outcome.calls);
+    Ok(Figure {
+        what: "score coupling int8".to_owned(),
+        target: board.target().to_owned(),
+        emulator: Backend::Rsemu.to_string(),
+        instructions: mean.instructions,
+        instructions_max: mean.most,
+        modelled_cycles: mean.cycles,
+        macs: Model::MACS,
+        code_bytes: Some(size.code_bytes),
+        model_bytes: Model::FLASH,
+        stack_bytes: mean.stack,
+        static_bytes: size.static_ram_bytes,
+    })
+}
+
+/// What calls cost.
+struct Mean {
+    instructions: f64,
+    most: u64,
+    cycles: f64,
+    stack: u32,
+}
+
+impl Mean {
+    fn of(calls: &[Call]) -> Self {
+        let mean = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / calls.len() as f64;
+        Self {
+            instructions: mean(|call| call.instructions),
+            most: calls.iter().map(|call| call.instructions).max().unwrap_or(0),
+            cycles: mean(|call| call.cycles),
+            stack: calls.iter().map(|call| call.stack).max().unwrap_or(0),
+        }
+    }
+}
+
+/// A table for each target.
+fn markdown(figures: &[Figure]) -> String {
+    let mut text = String::new();
+    for board in Board::ALL {
+        let _ = writeln!(
+            text,
+            "| {} | instructions | most | a multiply-accumulate | modelled cycles | a multiply-accumulate | code | model | stack |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|",
+            board.core()
+        );
+        for figure in figures.iter().filter(|figure| figure.target == board.target()) {
+            let a_mac = |value: f64| value / figure.macs as f64;
+            let _ = writeln!(
+                text,
+                "| {} | {:.0} | {} | {:.2} | {:.0} | {:.2} | {} | {} | {} |",
+                figure.what,
+                figure.instructions,
+                figure.instructions_max,
+                a_mac(figure.instructions),
+                figure.modelled_cycles,
+                a_mac(figure.modelled_cycles),
+                figure.code_bytes.map_or(String::new(), |bytes| bytes.to_string()),
+                figure.model_bytes,
+                figure.stack_bytes,
+            );
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Fails if a figure is above the committed one by more than the tolerance.
+fn compare(figures: &[Figure], path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let committed: Vec<Figure> = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let mut worse = Vec::new();
+    for committed in &committed {
+        let same = |figure: &&Figure| figure.what == committed.what && figure.target == committed.target;
+        let Some(found) = figures.iter().find(same) else {
+            bail!("{} has {} on {}, which was not measured", path.display(), committed.what, committed.target);
+        };
+        let code = |figure: &Figure| figure.code_bytes.unwrap_or(0) as f64;
+        for (name, now, before) in [
+            ("instructions", found.instructions, committed.instructions),
+            ("code_bytes", code(found), code(committed)),
+            ("stack_bytes", f64::from(found.stack_bytes), f64::from(committed.stack_bytes)),
+            ("static_bytes", found.static_bytes as f64, committed.static_bytes as f64),
+        ] {
+            if now > before * (1.0 + TOLERANCE) {
+                worse.push(format!("{} on {}: {name} {now:.0}, was {before:.0}", found.what, found.target));
+            }
+        }
+    }
+    ensure!(
+        worse.is_empty(),
+        "worse than {} by more than {:.0} %:\n{}\nIf that is meant to be, write the file again: \
+         `cargo xtask bench device --json {}`",
+        path.display(),
+        100.0 * TOLERANCE,
+        worse.join("\n"),
+        path.display()
+    );
+    Ok(())
+}

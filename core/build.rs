@@ -1,14 +1,20 @@
-//! Tells the crate whether the target has the DSP extension: stable compilers have no `cfg` for it.
+//! Chooses the kernels by the target: stable compilers tell crates neither of the DSP extension nor of the instruction set.
 
 use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg(flowlet_dsp)");
+    println!("cargo:rustc-check-cfg=cfg(flowlet_kernel, values(\"dsp\", \"portable\", \"thumb1\"))");
     let target = env::var("TARGET").unwrap_or_default();
-    // Always there on a Cortex-M4 and M7, an option of a Cortex-M33.
-    let optional = target.starts_with("thumbv8m.main") && env::var_os("CARGO_FEATURE_DSP").is_some();
-    if target.starts_with("thumbv7em") || optional {
-        println!("cargo:rustc-cfg=flowlet_dsp");
-    }
+    let kernel = if target.starts_with("thumbv7em") {
+        "dsp"
+    } else if target.starts_with("thumbv8m.main") && env::var_os("CARGO_FEATURE_DSP").is_some() {
+        // Always there on a Cortex-M4 and M7, an option of a Cortex-M33.
+        "dsp"
+    } else if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
+        "thumb1"
+    } else {
+        "portable"
+    };
+    println!("cargo:rustc-cfg=flowlet_kernel=\"{kernel}\"");
 }

@@ -22,11 +22,9 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-#[cfg(flowlet_dsp)]
-use super::dsp;
 use super::hidden::{self, Four, Hidden, Matrix, Outputs, Quad, Scratch, each, with_scratch};
 use super::style::check_pairs;
-use super::{Activation, Conditioner, Evaluate, Plain, Shape, Style, WIDEST, check_width, fill, table};
+use super::{Activation, Conditioner, Evaluate, Plain, Shape, Style, WIDEST, check_width, fill, kernel, table};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
@@ -195,19 +193,7 @@ impl<T, S: Copy> Matrix<T> for DenseView<'_, S> {
     fn add(&mut self, sums: &mut Four<i32>, input: &[Quad<i16>]) {
         let Some((blocks, rest)) = self.weights.split_at_checked(input.len()) else { return };
         self.weights = rest;
-        #[cfg(flowlet_dsp)]
-        dsp::add(sums, blocks, input);
-        #[cfg(not(flowlet_dsp))]
-        for (Block(rows), Quad([a0, a1, a2, a3])) in blocks.iter().zip(input) {
-            for (sum, [w0, w2, w1, w3]) in sums.iter_mut().zip(rows) {
-                // Cannot overflow (see `WIDEST`); wrapping says so to the compiler in debug builds too.
-                *sum = sum
-                    .wrapping_add(i32::from(*w0).wrapping_mul(i32::from(*a0)))
-                    .wrapping_add(i32::from(*w1).wrapping_mul(i32::from(*a1)))
-                    .wrapping_add(i32::from(*w2).wrapping_mul(i32::from(*a2)))
-                    .wrapping_add(i32::from(*w3).wrapping_mul(i32::from(*a3)));
-            }
-        }
+        kernel::add(sums, blocks, input);
     }
 }
 
@@ -234,11 +220,11 @@ impl<T> Hidden<T> for DenseView<'_, Requantization> {
         }
     }
 
-    #[cfg(flowlet_dsp)]
+    #[cfg(not(flowlet_kernel = "portable"))]
     #[inline(always)]
     fn activated_rows(&mut self, activation: Activation, input: &[Quad<i16>], units: &mut [Quad<i16>]) {
         if activation == Activation::Relu && !input.is_empty() {
-            dsp::relu(self.weights, self.bias, self.scale, input, units);
+            kernel::relu(self.weights, self.bias, self.scale, input, units);
             Matrix::<T>::skip(self, units.len(), units.len() * input.len());
         } else {
             hidden::rows::<T, Self>(self, input, units, |_, sums, scales| {

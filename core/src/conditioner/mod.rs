@@ -9,11 +9,10 @@
 //! In a masked net ([`MaskedInt8`], [`MaskedFloat`]) the outputs of a feature see the features before it only (see
 //! [`masks`]).
 
-#[cfg(flowlet_dsp)]
-mod dsp;
 pub mod float;
 mod hidden;
 pub mod int8;
+mod kernel;
 pub mod masked;
 pub mod masked_float;
 pub mod masked_int8;

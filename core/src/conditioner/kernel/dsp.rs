@@ -1,77 +1,18 @@
-//! The quantized kernels for cores with the DSP extension (Cortex-M4, M7, and most M33): the only assembly there is.
+//! For cores with the DSP extension (Cortex-M4, M7, and most M33).
 //!
 //! SXTB16 takes two weights out of a word, SMLAD multiplies two by two activations and adds both products: two
 //! instructions for two multiply-accumulates, since [`Block`]s store weights in the order in which SXTB16 finds them. Four
 //! rows share the activations that are loaded. Two blocks are a turn of the loop; with an odd number of them, it is
 //! entered in its middle. The integers are those of the portable code: sums wrap around, and a product with a
-//! [`Requantization`]'s multiplier is what SMULWB gives.
-//!
-//! Loads and stores are of several words at once, which must be aligned by 4: the types of all that is read and written are.
+//! requantization's multiplier is what SMULWB gives.
 
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use super::hidden::{Four, Quad};
-use super::int8::{Block, Requantization};
-
-/// What [`relu_kernel`] reads, and where it writes.
-#[repr(C)]
-struct Rows {
-    weights: *const Block,
-    input_end: *const Quad<i16>,
-    bias: *const [i32; 4],
-    input: *const Quad<i16>,
-    odd: usize,
-    scale: *const [Requantization; 4],
-    units: *mut Quad<i16>,
-    units_end: *const Quad<i16>,
-}
-
-/// One hidden unit for each row: the bias with the products, requantized, with ReLU. Takes `input.len()` blocks of weights
-/// for each four `units`; does nothing if a slice is too short.
-#[inline(always)]
-pub(super) fn relu(
-    weights: &[Block],
-    bias: &[[i32; 4]],
-    scale: &[[Requantization; 4]],
-    input: &[Quad<i16>],
-    units: &mut [Quad<i16>],
-) {
-    let needed = input.len().checked_mul(units.len());
-    let enough = needed.is_some_and(|needed| weights.len() >= needed);
-    if input.is_empty() || units.is_empty() || !enough || bias.len() < units.len() || scale.len() < units.len() {
-        return;
-    }
-    let units = units.as_mut_ptr_range();
-    let read = input.as_ptr_range();
-    let mut rows = Rows {
-        weights: weights.as_ptr(),
-        input_end: read.end,
-        bias: bias.as_ptr(),
-        input: read.start,
-        odd: input.len() & 1,
-        scale: scale.as_ptr(),
-        units: units.start,
-        units_end: units.end,
-    };
-    // SAFETY: for each of the quads of `units`, of which there is one at least, the kernel reads one element of `bias` and
-    // of `scale`, the whole of `input`, which is not empty, and as many blocks: no more than there are, as was compared. It
-    // writes the quads of `units`, which are borrowed mutably, and `rows`, and nothing else.
-    unsafe { relu_kernel(&mut rows) }
-}
-
-/// Adds the products of four rows to their sums. Takes `input.len()` blocks of weights; does nothing if there are fewer.
-#[inline(always)]
-pub(super) fn add(sums: &mut Four<i32>, weights: &[Block], input: &[Quad<i16>]) {
-    if input.is_empty() || weights.len() < input.len() {
-        return;
-    }
-    let read = input.as_ptr_range();
-    // SAFETY: the kernel reads the whole of `input`, which is not empty, and as many blocks of weights, which there are. It
-    // reads and writes the four sums, which are borrowed mutably, and nothing else.
-    unsafe { add_kernel(sums, weights.as_ptr(), read.start, read.end) }
-}
+use super::assembly::Rows;
+use crate::conditioner::hidden::{Four, Quad};
+use crate::conditioner::int8::Block;
 
 /// Four rows by four columns: the sums r4 to r7 gain the products of the block at r0 and the activations at r1; both
 /// pointers go on. Uses r3, r8 to r12 and lr.
@@ -125,13 +66,13 @@ macro_rules! extension {
     };
 }
 
-/// See [`relu`].
+/// See [`relu`](super::relu).
 ///
 /// # Safety
 ///
 /// As for `relu`, of what `rows` points to.
 #[unsafe(naked)]
-unsafe extern "C" fn relu_kernel(rows: *mut Rows) {
+pub(super) unsafe extern "C" fn relu_kernel(rows: *mut Rows) {
     naked_asm!(
         extension!(),
         "push {{r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
@@ -169,13 +110,13 @@ unsafe extern "C" fn relu_kernel(rows: *mut Rows) {
     )
 }
 
-/// See [`add`].
+/// See [`add`](super::add).
 ///
 /// # Safety
 ///
 /// As for `add`: `input_end` lies a whole number of quads, and one at least, behind `input`.
 #[unsafe(naked)]
-unsafe extern "C" fn add_kernel(
+pub(super) unsafe extern "C" fn add_kernel(
     sums: *mut Four<i32>,
     weights: *const Block,
     input: *const Quad<i16>,

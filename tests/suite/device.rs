@@ -13,7 +13,7 @@ use flowlet_tests::emulator::{
 use flowlet_tests::vectors::{self, Quantized};
 use flowlet_trainer::model::rust_source;
 
-static FIRMWARE: LazyLock<[Image; 2]> =
+static FIRMWARE: LazyLock<[Image; Board::ALL.len()]> =
     LazyLock::new(|| Board::ALL.map(|board| build(&Build { board, ..Build::default() }).expect("the firmware builds")));
 
 fn firmware(board: Board) -> &'static Image {

@@ -9,7 +9,7 @@ use flowlet_tests::emulator::{Backend, Board, Build, Exit, Image, Options, Outco
 mod arithmetic;
 
 /// A firmware that does what it is told, for each board.
-static PROBES: LazyLock<[Image; 2]> = LazyLock::new(|| {
+static PROBES: LazyLock<[Image; Board::ALL.len()]> = LazyLock::new(|| {
     Board::ALL
         .map(|board| build(&Build { board, example: Some("probe"), ..Build::default() }).expect("the probe builds"))
 });

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The smallest core, without division and without 32-bit immediates, and the one with DSP instructions and an FPU.
-const TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf"];
+const TARGETS: [&str; 3] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv7m-none-eabi"];
 
 /// A directory of its own: these are other programs than the workspace's.
 const BUILD: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/panic-free");

@@ -8,6 +8,8 @@ pub enum Board {
     /// Arm MPS2+ with the AN386 image: a Cortex-M4F, with DSP instructions and an FPU.
     #[default]
     Mps2An386,
+    /// The same board with the AN385 image: a Cortex-M3, without DSP instructions and FPU.
+    Mps2An385,
     /// BBC micro:bit: a Cortex-M0, without an FPU or a division, and with 16 KiB of RAM.
     Microbit,
 }
@@ -27,12 +29,13 @@ pub(super) struct Memory {
 
 impl Board {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Mps2An386, Self::Microbit];
+    pub const ALL: [Self; 3] = [Self::Mps2An386, Self::Mps2An385, Self::Microbit];
 
     /// The compilation target.
     pub fn target(self) -> &'static str {
         match self {
             Self::Mps2An386 => "thumbv7em-none-eabihf",
+            Self::Mps2An385 => "thumbv7m-none-eabi",
             Self::Microbit => "thumbv6m-none-eabi",
         }
     }
@@ -41,6 +44,7 @@ impl Board {
     pub fn package(self) -> &'static str {
         match self {
             Self::Mps2An386 => "flowlet-board-mps2-an386",
+            Self::Mps2An385 => "flowlet-board-mps2-an385",
             Self::Microbit => "flowlet-board-microbit",
         }
     }
@@ -49,6 +53,7 @@ impl Board {
     pub fn machine(self) -> &'static str {
         match self {
             Self::Mps2An386 => "mps2-an386",
+            Self::Mps2An385 => "mps2-an385",
             Self::Microbit => "microbit",
         }
     }
@@ -57,6 +62,7 @@ impl Board {
     pub fn core(self) -> &'static str {
         match self {
             Self::Mps2An386 => "Cortex-M4F",
+            Self::Mps2An385 => "Cortex-M3",
             Self::Microbit => "Cortex-M0",
         }
     }
@@ -64,14 +70,14 @@ impl Board {
     /// Bytes of RAM that its programs take for a buffer: `BUFFER` in the board's library.
     pub fn buffer(self) -> usize {
         match self {
-            Self::Mps2An386 => 256 << 10,
+            Self::Mps2An386 | Self::Mps2An385 => 256 << 10,
             Self::Microbit => 8 << 10,
         }
     }
 
     pub(super) fn flash(self) -> Memory {
         let length = match self {
-            Self::Mps2An386 => 4 << 20,
+            Self::Mps2An386 | Self::Mps2An385 => 4 << 20,
             Self::Microbit => 256 << 10,
         };
         Memory { base: 0, length }
@@ -79,7 +85,7 @@ impl Board {
 
     pub(super) fn ram(self) -> Memory {
         let length = match self {
-            Self::Mps2An386 => 4 << 20,
+            Self::Mps2An386 | Self::Mps2An385 => 4 << 20,
             Self::Microbit => 16 << 10,
         };
         Memory { base: 0x2000_0000, length }

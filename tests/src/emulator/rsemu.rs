@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ::rsemu::core::space::{AddressSpace, RamStore, Region, RomStore, RomWrite};
 use ::rsemu::cpu::arm::v7m::sys::ccr;
-use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Regs};
+use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Extensions, Regs};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::calls::{CallCounter, View};
@@ -88,6 +88,11 @@ impl Machine {
         let memory = Arc::new(memory);
         let core = ArmV7m::new(match board {
             Board::Mps2An386 => Config::CORTEX_M4F,
+            Board::Mps2An385 => {
+                let mut config = Config::CORTEX_M4;
+                config.ext = Extensions::CORTEX_M3;
+                config
+            }
             Board::Microbit => Config::CORTEX_M4,
         });
         core.attach_space(Arc::clone(&memory));

@@ -6,7 +6,7 @@ use flowlet_tests::emulator::Backend;
 use crate::setup;
 
 /// The targets that tests build for.
-const TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf"];
+const TARGETS: [&str; 3] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv7m-none-eabi"];
 
 /// Sets up what is missing, and hands over to `cargo test`.
 pub fn run(qemu: bool) -> Result<()> {

@@ -68,7 +68,7 @@ impl Uart {
     /// The UART of a board, its base address and its interrupt.
     pub(super) fn of(board: Board) -> (Self, u32, u16) {
         let (registers, base, interrupt): (Box<dyn Registers>, _, _) = match board {
-            Board::Mps2An386 => (Box::new(cmsdk::Cmsdk::default()), 0x4000_4000, 0),
+            Board::Mps2An386 | Board::Mps2An385 => (Box::new(cmsdk::Cmsdk::default()), 0x4000_4000, 0),
             Board::Microbit => (Box::new(nrf51::Nrf51::default()), 0x4000_2000, 2),
         };
         (Self { state: Mutex::new((registers, Line::default())), touched: AtomicBool::new(false) }, base, interrupt)

@@ -1,0 +1,15 @@
+//! The application on an emulated Cortex-M3.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+use flowlet_board_mps2_an385 as board;
+
+#[cfg(target_os = "none")]
+#[path = "../../emulated/programs/application.rs"]
+mod program;
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    eprintln!("This is firmware: `cargo xtask demo` builds it for the device and runs it in an emulator.");
+    std::process::exit(1);
+}

@@ -62,7 +62,10 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
 }
 
 /// Lets rustup install a target if it is missing.
-fn install(target: &str) -> Result<()> {
+///
+/// # Errors
+/// If there is no rustup, or it cannot install the target; with what to do about it.
+pub fn install(target: &str) -> Result<()> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .current_dir(workspace())

@@ -46,7 +46,7 @@ use anyhow::{Result, bail};
 pub use board::Board;
 pub use calls::{Call, CallCounts};
 pub use conversation::{Answers, Conversation};
-pub use firmware::{Build, build};
+pub use firmware::{Build, build, install};
 pub use image::{Image, Segment};
 pub use peer::{Peer, Script};
 pub use size::{Cost, Sections};

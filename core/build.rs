@@ -5,11 +5,11 @@ use std::env;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-check-cfg=cfg(flowlet_kernel, values(\"dsp\", \"portable\", \"thumb1\"))");
+    println!("cargo:rustc-check-cfg=cfg(flowlet_dsp_by_choice)");
     let target = env::var("TARGET").unwrap_or_default();
-    let kernel = if target.starts_with("thumbv7em") {
-        "dsp"
-    } else if target.starts_with("thumbv8m.main") && env::var_os("CARGO_FEATURE_DSP").is_some() {
-        // Always there on a Cortex-M4 and M7, an option of a Cortex-M33.
+    // Always there on a Cortex-M4 and M7, an option of a Cortex-M33.
+    let by_choice = target.starts_with("thumbv8m.main") && env::var_os("CARGO_FEATURE_DSP").is_some();
+    let kernel = if target.starts_with("thumbv7em") || by_choice {
         "dsp"
     } else if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
         "thumb1"
@@ -17,4 +17,7 @@ fn main() {
         "portable"
     };
     println!("cargo:rustc-cfg=flowlet_kernel=\"{kernel}\"");
+    if by_choice {
+        println!("cargo:rustc-cfg=flowlet_dsp_by_choice");
+    }
 }

@@ -18,6 +18,7 @@ pub(super) struct Rows {
     input_end: *const Quad<i16>,
     bias: *const [i32; 4],
     input: *const Quad<i16>,
+    /// 1 for an odd number of quads of input, 0 for an even one: kernels may take two at a time.
     odd: usize,
     scale: *const [Requantization; 4],
     units: *mut Quad<i16>,

@@ -51,15 +51,15 @@ macro_rules! requantize {
     };
 }
 
-#[cfg(not(feature = "dsp"))]
+#[cfg(not(flowlet_dsp_by_choice))]
 macro_rules! extension {
     () => {
         ""
     };
 }
 
-/// Compilers take the extension to be missing there.
-#[cfg(feature = "dsp")]
+/// Where the extension is an option, assemblers take it to be missing unless told of a core that has it.
+#[cfg(flowlet_dsp_by_choice)]
 macro_rules! extension {
     () => {
         ".cpu cortex-m33"

@@ -1,6 +1,7 @@
 //! `cargo xtask bench bases`: what a richer base brings, by the depth of the flow.
 
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -24,23 +25,12 @@ pub fn run() -> Result<()> {
         for base in BASES {
             eprintln!("{layers} couplings, {base}");
             let report = directory.join(format!("{layers}-{base}.json"));
-            let mut command = setup::cargo();
-            command.args([
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                "flowlet-trainer",
-                "--bin",
-                "flowlet",
-                "--",
-                "fit",
-            ]);
-            command.arg(setup::root().join("tests/data/hydraulic/train_normal.csv"));
+            let mut command = setup::flowlet();
+            command.arg("fit").arg(setup::root().join("tests/data/hydraulic/train_normal.csv"));
             command.args(["--label", "anomaly", "--ignore", "cycle", "--epochs", "60", "--quiet", "--base", base]);
             command.args(["--layers", &layers.to_string()]).arg("--json").arg(&report);
             command.arg("--out").arg(directory.join(format!("{layers}-{base}.flow")));
-            setup::run(command.stdout(std::process::Stdio::null()))?;
+            setup::run(command.stdout(Stdio::null()))?;
             let text = fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;
             let report: Value = serde_json::from_str(&text)?;
             let figure = |field: &str| report[field].as_f64().with_context(|| format!("the report has no `{field}`"));

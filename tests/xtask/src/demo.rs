@@ -115,9 +115,8 @@ fn step(number: usize, what: &str) {
 
 /// Runs the command that a user runs.
 fn fit(readings: &Path, model: &Path, seed: u64) -> Result<()> {
-    let mut command = setup::cargo();
-    command.args(["run", "--quiet", "--release", "--package", "flowlet-trainer", "--bin", "flowlet", "--", "fit"]);
-    command.arg(readings).arg("--out").arg(model);
+    let mut command = setup::flowlet();
+    command.arg("fit").arg(readings).arg("--out").arg(model);
     command.args(["--label", LABEL, "--group", GROUP, "--unit", UNITS, "--seed", &seed.to_string()]);
     setup::run(&mut command)
 }

@@ -25,6 +25,13 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The binary that a user fits with.
+pub fn flowlet() -> Command {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "flowlet-trainer", "--bin", "flowlet", "--"]);
+    command
+}
+
 /// Runs a command with its output shown.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;

@@ -1,4 +1,4 @@
-//! Lets an emulated device evaluate what the host evaluates: see `firmware/boards/emulated/programs/stream.rs`.
+//! Lets an emulated device evaluate what the host evaluates: see `firmware/boards/emulated/src/stream.rs`.
 
 use anyhow::{Result, ensure};
 use flowlet_jobs::{Job, MOST_VALUES};

@@ -3,10 +3,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use flowlet_jobs::arithmetic;
 use flowlet_tests::emulator::{Backend, Board, Build, Exit, Image, Options, Outcome, Script, build, everywhere, run};
-
-#[path = "../../firmware/boards/emulated/programs/arithmetic.rs"]
-mod arithmetic;
 
 /// A firmware that does what it is told, for each board.
 static PROBES: LazyLock<[Image; Board::ALL.len()]> = LazyLock::new(|| {

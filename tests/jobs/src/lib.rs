@@ -1,6 +1,7 @@
 //! What emulated devices are asked to evaluate, and the host as well.
 #![no_std]
 
+pub mod arithmetic;
 mod costs;
 mod evaluation;
 mod families;

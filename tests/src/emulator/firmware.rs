@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::{Board, Image};
 
+/// The package of the firmware for all emulated boards, and the name of its binary.
+const PACKAGE: &str = "flowlet-emulated";
+
 /// What to build of an emulated board's package.
 #[derive(Clone, Debug, Default)]
 pub struct Build {
@@ -30,15 +33,15 @@ pub fn build(build: &Build) -> Result<Image> {
     // Firmware with another model goes to the same place: it is read before the next is built.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let (package, target) = (build.board.package(), build.board.target());
+    let target = build.board.target();
     install(target)?;
     let mut command = Command::new(cargo());
     command.current_dir(workspace());
-    command.args(["build", "--quiet", "--package", package, "--target", target, "--profile", "firmware"]);
+    command.args(["build", "--quiet", "--package", PACKAGE, "--target", target, "--profile", "firmware"]);
     command.arg("--message-format=json-render-diagnostics");
     match build.example.or(build.baseline.then_some("baseline")) {
         Some(example) => command.args(["--example", example]),
-        None => command.args(["--bin", package]),
+        None => command.args(["--bin", PACKAGE]),
     };
     match &build.model {
         Some(model) => command.env("FLOWLET_MODEL", std::path::absolute(model)?),

@@ -40,12 +40,13 @@ impl Image {
     /// An image for a board, from the bytes of an ELF file.
     ///
     /// # Errors
-    /// If they are not a linked ELF for a little-endian Cortex-M.
+    /// If they are not a linked, little-endian ELF for the board's processor.
     pub fn parse(elf: Vec<u8>, board: Board) -> Result<Self> {
         let file = ElfFile32::<Endianness>::parse(&*elf).context("not a 32-bit ELF file")?;
         let endian = file.endian();
         let machine = file.elf_header().e_machine(endian);
-        ensure!(machine == elf::EM_ARM, "an ELF file for machine {machine}, expected {} (Arm)", elf::EM_ARM);
+        let expected = board.elf_machine();
+        ensure!(machine == expected, "an ELF file for machine {machine}, expected {expected} ({})", board.core());
         ensure!(endian == Endianness::Little, "a big-endian ELF file, expected a little-endian one");
         let mut segments = Vec::new();
         for header in file.elf_program_headers() {

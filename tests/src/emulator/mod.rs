@@ -2,8 +2,8 @@
 //!
 //! | | [`Backend::Rsemu`] (default) | [`Backend::Qemu`] |
 //! |---|---|---|
-//! | needs | nothing but cargo | `qemu-system-arm` |
-//! | machines | of each [`Board`]: core, flash, RAM and UART0 | Arm MPS2+ AN386 and BBC micro:bit, whole |
+//! | needs | nothing but cargo | `qemu-system-arm`, `qemu-system-riscv32` |
+//! | machines | of each [`Board`]: core, flash, RAM and UART0 | each [`Board`], whole |
 //! | counts | instructions, cycles of a simple model, stack, each call of a symbol | nothing: the firmware counts with SysTick |
 //! | time | none: a run is the same every time | `-icount shift=6`, and a UART whose bytes arrive when they arrive |
 //!
@@ -13,9 +13,12 @@
 //!   memory at 0 is RAM and takes writes.
 //! - rsemu's Cortex-M0 is a Cortex-M4 without an FPU that traps unaligned accesses: it also runs what a Cortex-M0 does not have, which a
 //!   compiler for a Cortex-M0 does not emit. Its cycles are a Cortex-M4's.
+//! - rsemu's Cortex-M33 has no TrustZone: it runs what QEMU's runs on the secure side. Its RISC-V core traps unaligned accesses.
+//! - A modelled cycle of the RISC-V core is an access to the bus, of instructions or data.
 //! - rsemu has UART0 and no other peripheral outside the core. It knows the semihosting calls that a Rust firmware makes
 //!   to write and to exit; any other one ends the run with an error that names it.
-//! - SysTick counts modelled cycles in rsemu, and emulated nanoseconds in QEMU (25 MHz on the AN386).
+//! - SysTick counts modelled cycles in rsemu, and emulated nanoseconds in QEMU (25 MHz on the AN386); `minstret` counts
+//!   instructions in rsemu, and emulated nanoseconds in QEMU.
 //! - rsemu ends a run whose stack has grown into the firmware's variables with an error; QEMU lets it go on.
 //! - rsemu's cycles are no prediction for silicon: its model charges every load two cycles.
 //! - Neither models the baud rate: a byte that the host sends arrives as soon as the one before has been read. So a
@@ -57,7 +60,7 @@ pub enum Backend {
     /// The emulator that comes with the build.
     #[default]
     Rsemu,
-    /// `qemu-system-arm`, of the system.
+    /// `qemu-system-arm` and `qemu-system-riscv32`, of the system.
     Qemu,
 }
 
@@ -67,6 +70,14 @@ impl Backend {
         match self {
             Self::Rsemu => None,
             Self::Qemu => qemu::missing(),
+        }
+    }
+
+    /// Packages of Debian and Ubuntu that have it.
+    pub fn packages(self) -> Vec<&'static str> {
+        match self {
+            Self::Rsemu => Vec::new(),
+            Self::Qemu => qemu::PROGRAMS.map(|(_, package)| package).to_vec(),
         }
     }
 }

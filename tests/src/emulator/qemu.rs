@@ -1,4 +1,4 @@
-//! The second backend: `qemu-system-arm`, its UART on a Unix socket and its semihosting on a pipe.
+//! The second backend: `qemu-system-arm` or `qemu-system-riscv32`, its UART on a Unix socket and its semihosting on a pipe.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Exit, Image, Options, Outcome, Peer, logs};
-
-const PROGRAM: &str = "qemu-system-arm";
+use super::{Board, Exit, Image, Options, Outcome, Peer, logs};
 
 /// How long QEMU may take to open the socket.
 const START: Duration = Duration::from_secs(30);
@@ -18,13 +16,19 @@ const START: Duration = Duration::from_secs(30);
 /// How long is waited for a byte before it is looked whether QEMU still runs.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// QEMU's programs, and the packages of Debian and Ubuntu that have them.
+pub(super) const PROGRAMS: [(&str, &str); 2] =
+    [("qemu-system-arm", "qemu-system-arm"), ("qemu-system-riscv32", "qemu-system-misc")];
+
 /// What to install, if QEMU is missing.
 pub(super) fn missing() -> Option<String> {
-    let found = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    match found {
-        Ok(status) if status.success() => None,
-        _ => Some(format!("{PROGRAM} is missing: install it, on Debian and Ubuntu by `sudo apt install {PROGRAM}`")),
-    }
+    let found = |program: &str| {
+        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        found.is_ok_and(|status| status.success())
+    };
+    let (program, _) = PROGRAMS.iter().find(|(program, _)| !found(program))?;
+    let packages = PROGRAMS.map(|(_, package)| package).join(" ");
+    Some(format!("{program} is missing: install it, on Debian and Ubuntu by `sudo apt install {packages}`"))
 }
 
 /// Runs the image. See [`super::run`].
@@ -39,8 +43,14 @@ pub(super) fn run(image: &Image, peer: &mut dyn Peer, options: &Options) -> Resu
     let listener = UnixListener::bind(&socket).context("cannot open a socket for the UART")?;
     listener.set_nonblocking(true)?;
 
-    let mut child = Command::new(PROGRAM)
+    // Without `none` the RISC-V board looks for firmware of its own.
+    let (program, memory): (_, &[&str]) = match image.board() {
+        Board::Virt => ("qemu-system-riscv32", &["-bios", "none", "-m", "16M"]),
+        _ => ("qemu-system-arm", &[]),
+    };
+    let mut child = Command::new(program)
         .args(["-M", image.board().machine(), "-display", "none", "-monitor", "none"])
+        .args(memory)
         .args(["-icount", "shift=6,align=off,sleep=off", "-semihosting-config", "enable=on,target=native"])
         .arg("-chardev")
         .arg(format!("socket,id=uart0,path={}", socket.display()))
@@ -50,7 +60,7 @@ pub(super) fn run(image: &Image, peer: &mut dyn Peer, options: &Options) -> Resu
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start {PROGRAM}"))?;
+        .with_context(|| format!("cannot start {program}"))?;
     let console = collect(child.stdout.take());
     let complaints = collect(child.stderr.take());
 

@@ -1,7 +1,7 @@
 //! The semihosting calls of a Rust firmware: write to the console, and exit.
 //!
-//! See Arm's *Semihosting for AArch32 and AArch64*. The operation is in r0, its argument or the address of its
-//! arguments in r1, the result goes to r0.
+//! See Arm's *Semihosting for AArch32 and AArch64*, which RISC-V has taken over. The operation is in r0 (a0), its argument
+//! or the address of its arguments in r1 (a1), the result goes to r0 (a0).
 
 use ::rsemu::core::space::{AddressSpace, MemAttrs};
 use ::rsemu::core::value::Width;

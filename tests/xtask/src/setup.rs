@@ -63,8 +63,10 @@ pub fn emulator(backend: Backend) -> Result<()> {
     } else {
         bail!("{missing}")
     };
-    eprintln!("Installing QEMU: apt-get install qemu-system-arm");
-    for arguments in [&["-q", "update"][..], &["-q", "install", "-y", "--no-install-recommends", "qemu-system-arm"]] {
+    let packages = backend.packages();
+    eprintln!("Installing QEMU: apt-get install {}", packages.join(" "));
+    let install = [&["-q", "install", "-y", "--no-install-recommends"][..], &packages].concat();
+    for arguments in [&["-q", "update"][..], &install] {
         let mut command = Command::new(prefix[0]);
         command.args(&prefix[1..]).args(arguments).stdout(Stdio::null());
         run(&mut command).with_context(|| missing.clone())?;

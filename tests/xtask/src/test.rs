@@ -6,7 +6,13 @@ use flowlet_tests::emulator::Backend;
 use crate::setup;
 
 /// The targets that tests build for.
-const TARGETS: [&str; 3] = ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv7m-none-eabi"];
+const TARGETS: [&str; 5] = [
+    "riscv32imc-unknown-none-elf",
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv7m-none-eabi",
+    "thumbv8m.main-none-eabihf",
+];
 
 /// Sets up what is missing, and hands over to `cargo test`.
 pub fn run(qemu: bool) -> Result<()> {

@@ -3,8 +3,6 @@
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use cortex_m_rt::{ExceptionFrame, exception};
-
 /// Exit status after a panic, as in a program for the host.
 pub const PANICKED: i32 = 101;
 
@@ -25,11 +23,4 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         defmt::error!("{}", defmt::Display2Format(info));
     }
     exit(PANICKED)
-}
-
-#[allow(unsafe_code, reason = "the runtime asks for an unsafe fn: it runs where any invariant may be broken")]
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    defmt::error!("hard fault at {=u32:#010x}, called from {=u32:#010x}", frame.pc(), frame.lr());
-    exit(HARD_FAULT)
 }

@@ -1,12 +1,11 @@
 //! UART -> application -> UART.
 
-use cortex_m::asm::wfi;
 use flowlet::{Assessment, ReadingError};
 use flowlet_firmware::model::{D, FEATURES, VALUES};
-use flowlet_firmware::{Application, Inbox, Measured, Scorer, Ticks, frame};
+use flowlet_firmware::{Application, Measured, Scorer, Ticks, frame};
 
-use crate::clock::Stopwatch;
-use crate::{end, stack};
+use crate::architecture::Stopwatch;
+use crate::{board, end, stack};
 
 /// A scorer with gauges around it.
 struct Gauged<S> {
@@ -38,17 +37,14 @@ impl<S: FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>> Scorer<VALUES
     }
 }
 
-/// Runs the application with this scorer, on bytes from `inbox`, until the host stops it. Frames go to `send`.
-pub fn run<const N: usize>(
-    score: impl FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>,
-    inbox: &Inbox<N>,
-    send: impl FnMut(&[u8]),
-) -> ! {
+/// Runs the application with this scorer over the board's UART, until the host stops it.
+pub fn run(score: impl FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>) -> ! {
+    let mut transmitter = board::start();
     let Some(stopwatch) = Stopwatch::start() else { end::exit(end::PANICKED) };
     let scorer = Gauged { score, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
     let mut application = Application::<_, VALUES, { frame::max_request(VALUES) }>::new(scorer);
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);
-    application.serve(inbox, wfi, send);
+    application.serve(&board::INBOX, board::sleep, |frame| transmitter.send(frame));
     defmt::info!("stopped by the host: {}", application.statistics());
     end::exit(0)
 }

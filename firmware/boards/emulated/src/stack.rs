@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code, reason = "looks at the stack below the stack pointer")]
 
-use core::arch::asm;
 use core::ptr;
+
+use crate::architecture::{heap_start, stack_pointer};
 
 /// How deep is looked, in words.
 const WORDS: usize = 2048;
@@ -19,7 +20,7 @@ const PAINT: u32 = 0x5a1e_57ac;
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
     critical_section::with(|_| {
         let top = stack_pointer();
-        let bottom = (top - 4 * WORDS).max(cortex_m_rt::heap_start().addr());
+        let bottom = (top - 4 * WORDS).max(heap_start().addr());
         for address in (bottom..top - OWN).step_by(4) {
             // SAFETY: below the stack pointer, where nothing lives while interrupts are masked, and above all statics.
             unsafe { ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(PAINT) };
@@ -32,12 +33,4 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, usize) {
         }
         (result, top - deepest)
     })
-}
-
-#[inline(always)]
-fn stack_pointer() -> usize {
-    let address: usize;
-    // SAFETY: copies a register.
-    unsafe { asm!("mov {}, sp", out(reg) address, options(nomem, nostack, preserves_flags)) };
-    address
 }

@@ -2,6 +2,7 @@
 
 mod cmsdk;
 mod nrf51;
+mod ns16550;
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,16 +63,25 @@ impl Line {
 pub(super) struct Uart {
     state: Mutex<(Box<dyn Registers>, Line)>,
     touched: AtomicBool,
+    /// Of a register.
+    width: Width,
 }
 
 impl Uart {
     /// The UART of a board, its base address and its interrupt.
     pub(super) fn of(board: Board) -> (Self, u32, u16) {
         let (registers, base, interrupt): (Box<dyn Registers>, _, _) = match board {
-            Board::Mps2An386 | Board::Mps2An385 => (Box::new(cmsdk::Cmsdk::default()), 0x4000_4000, 0),
+            Board::Mps2An386 | Board::Mps2An500 | Board::Mps2An385 => {
+                (Box::new(cmsdk::Cmsdk::default()), 0x4000_4000, 0)
+            }
+            Board::Mps2An505 => (Box::new(cmsdk::Cmsdk::default()), 0x5020_0000, 32),
+            // The core has one line for all of its interrupt controller's interrupts.
+            Board::Virt => (Box::new(ns16550::Ns16550::default()), 0x1000_0000, 0),
             Board::Microbit => (Box::new(nrf51::Nrf51::default()), 0x4000_2000, 2),
         };
-        (Self { state: Mutex::new((registers, Line::default())), touched: AtomicBool::new(false) }, base, interrupt)
+        let width = if board == Board::Virt { Width::U8 } else { Width::U32 };
+        let state = Mutex::new((registers, Line::default()));
+        (Self { state, touched: AtomicBool::new(false), width }, base, interrupt)
     }
 
     /// Whether the firmware has used a register since the last [`Uart::service`].
@@ -119,13 +129,15 @@ impl MemOps for Uart {
     }
 
     fn write(&self, offset: u64, source: &[u8], _attributes: MemAttrs) -> MemResult {
-        let value = u32::from_le_bytes(source.try_into().map_err(|_| BusError::BadAccess)?);
+        let mut value = [0; 4];
+        value.get_mut(..source.len()).ok_or(BusError::BadAccess)?.copy_from_slice(source);
+        let value = u32::from_le_bytes(value);
         let (registers, line) = &mut *self.state();
         self.touched.store(true, Ordering::Relaxed);
         registers.write(line, offset, value).ok_or(BusError::BadAccess)
     }
 
     fn constraints(&self) -> AccessConstraints {
-        AccessConstraints::word(Width::U32, Endian::Little)
+        AccessConstraints::word(self.width, Endian::Little)
     }
 }

@@ -7,6 +7,7 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use crate::real::Scalar;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
 
 /// The distribution of held-back scores, as `N` knots of its upper tail function.
@@ -89,20 +90,28 @@ impl CalibrationView<'_> {
     /// The p-value of a finite score: between 1/(n + 1) and 1.
     #[inline]
     #[must_use]
-    pub fn p_value(&self, score: f32) -> f32 {
-        let below = self.scores.partition_point(|knot| *knot < score);
+    pub fn p_value<T: Scalar>(&self, score: f32) -> f32 {
+        let score = order(score);
+        let below = self.scores.partition_point(|knot| order(*knot) < score);
         // Rows with a score >= s are among those above the last knot below s.
         let at_least = below.checked_sub(1).and_then(|knot| self.above.get(knot)).map_or(self.rows, |above| *above);
         // No more than there are, whatever the file says: a p-value is a probability.
-        at_least.min(self.rows).saturating_add(1) as f32 / self.rows.saturating_add(1) as f32
+        T::fraction(at_least.min(self.rows).saturating_add(1), self.rows.saturating_add(1))
     }
 
     /// Whether a score raises an alarm.
     #[inline]
     #[must_use]
     pub fn alarm(&self, score: f32) -> bool {
-        score > self.threshold
+        order(score) > order(self.threshold)
     }
+}
+
+/// A number that is ordered as the values are, both zeros being one: comparisons in integers need no FPU.
+#[inline(always)]
+fn order(value: f32) -> i32 {
+    let bits = value.to_bits() as i32;
+    if bits < 0 { i32::MIN.wrapping_sub(bits) } else { bits }
 }
 
 #[cfg(test)]
@@ -131,7 +140,7 @@ mod tests {
             (5.0, 1),
             (f32::MAX, 0),
         ] {
-            assert_eq!(calibration.p_value(score), (1 + at_least) as f32 / 6.0, "{score}");
+            assert_eq!(calibration.p_value::<f32>(score), (1 + at_least) as f32 / 6.0, "{score}");
         }
         assert!(!calibration.alarm(3.0) && calibration.alarm(4.0));
     }

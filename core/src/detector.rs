@@ -1,5 +1,7 @@
 //! The detector: a flow and its calibration, in one value that lies in flash.
 
+use core::borrow::Borrow;
+
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::base::{Base, BaseRecord};
@@ -8,6 +10,7 @@ use crate::calibration::Calibration;
 use crate::flow::{Flow, ReadingError};
 use crate::image;
 use crate::model_file::{self, Architecture, LoadError, stop};
+use crate::real::Scalar;
 
 /// What a detector says of a reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +43,9 @@ pub struct Detector<F, const N: usize> {
     pub calibration: Calibration<N>,
 }
 
-impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> Detector<Flow<D, L, B, C>, N> {
+impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N: usize>
+    Detector<Flow<D, L, B, C, T>, N>
+{
     /// The architecture: all that the type says, as data. Its description's hash is the fingerprint of model files.
     pub const ARCHITECTURE: Architecture = Architecture {
         features: D,
@@ -48,6 +53,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> De
         layers: &L::SCHEMA,
         base: &B::RECORD,
         calibration: &Calibration::<N>::RECORD,
+        arithmetic: T::ARITHMETIC,
     };
 
     /// Bytes of flash (or RAM, where it is loaded by [`Detector::from_postcard`]) that the model takes.
@@ -62,7 +68,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> De
 
     /// The image of the type has no padding and no surprises.
     const CHECKED: () = {
-        let () = Flow::<D, L, B, C>::CHECKED;
+        let () = Flow::<D, L, B, C, T>::CHECKED;
         assert!(
             size_of::<Self>() == Self::ARCHITECTURE.size(),
             "flowlet: a type's fields do not add up to its size: a layer's SCHEMA disagrees with its struct"
@@ -136,30 +142,31 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, const N: usize> De
     /// # Errors
     /// [`ReadingError`] for infinite or NaN values: a fault of a sensor, never "normal".
     #[inline]
-    pub fn assess(&self, reading: &[f32; D], context: &[f32; C]) -> Result<Assessment, ReadingError>
+    pub fn assess(&self, reading: &[T; D], context: &[T; C]) -> Result<Assessment, ReadingError>
     where
-        L: Inverse<D, C>,
-        B: Base<D>,
+        L: Inverse<D, C, T>,
+        B: Base<D, T>,
     {
-        let log_prob = self.flow.log_prob(reading, context)?;
+        let log_prob = self.flow.log_prob(reading, context)?.to_f32();
         let calibration = self.calibration.view();
-        Ok(Assessment { log_prob, p_value: calibration.p_value(-log_prob), alarm: calibration.alarm(-log_prob) })
+        let (p_value, alarm) = (calibration.p_value::<T>(-log_prob), calibration.alarm(-log_prob));
+        Ok(Assessment { log_prob, p_value, alarm })
     }
 
-    /// [`Detector::assess`] for slices.
+    /// [`Detector::assess`] for slices, in f32 whatever the flow is scored in.
     ///
     /// # Errors
     /// Also [`ReadingError::WrongLength`].
     #[inline]
     pub fn assess_slice(&self, reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError>
     where
-        L: Inverse<D, C>,
-        B: Base<D>,
+        L: Inverse<D, C, T>,
+        B: Base<D, T>,
     {
         let reading: &[f32; D] =
             reading.try_into().map_err(|_| ReadingError::WrongLength { expected: D, found: reading.len() })?;
         let context: &[f32; C] =
             context.try_into().map_err(|_| ReadingError::WrongLength { expected: C, found: context.len() })?;
-        self.assess(reading, context)
+        self.assess(T::read(reading).borrow(), T::read(context).borrow())
     }
 }

@@ -1,6 +1,7 @@
 //! The flow: layers and a base, and the change of variables that makes them a density.
 
 use core::fmt;
+use core::marker::PhantomData;
 
 use rand_core::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -9,6 +10,7 @@ use crate::base::{Base, StandardNormal};
 use crate::bijector::{Forward, Inverse, Layer};
 use crate::interaction;
 use crate::model_file::stop;
+use crate::real::{Real, Scalar};
 
 /// Why a reading has no density. Never to be taken for "normal".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +57,27 @@ impl core::error::Error for ReadingError {}
 ///
 /// `L` is the composition of the layers, in the order data -> base: a layer, a [`Chain`](crate::Chain) or an array.
 /// The build stops, naming the features, when `L` cannot model how two of them depend on each other, or never
-/// transforms one.
+/// transforms one. `T` is what it is computed in: `f32`, or [`Fixed`](crate::Fixed) on cores without an FPU.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
-pub struct Flow<const D: usize, L, B = StandardNormal<D>, const C: usize = 0> {
+pub struct Flow<const D: usize, L, B = StandardNormal<D>, const C: usize = 0, T = f32> {
     /// The layers.
     pub layers: L,
     /// The base.
     pub base: B,
+    scalar: PhantomData<T>,
 }
 
-impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
+impl<const D: usize, L, B, const C: usize, T> Flow<D, L, B, C, T> {
+    /// These layers over this base.
+    #[must_use]
+    pub const fn new(layers: L, base: B) -> Self {
+        Self { layers, base, scalar: PhantomData }
+    }
+}
+
+impl<const D: usize, L: Layer, B, const C: usize, T: Scalar> Flow<D, L, B, C, T> {
     /// Evaluated by the compiler for every flow that is used; permutations that are data are left to the loaders.
     pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(D, &L::SCHEMA, None) {
         stop(&error)
@@ -79,18 +90,19 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
     /// # Errors
     /// [`ReadingError`] for infinite or NaN values, and where the density is infinite or 0.
     #[inline]
-    pub fn log_prob(&self, x: &[f32; D], context: &[f32; C]) -> Result<f32, ReadingError>
+    pub fn log_prob(&self, x: &[T; D], context: &[T; C]) -> Result<T, ReadingError>
     where
-        L: Inverse<D, C>,
-        B: Base<D>,
+        L: Inverse<D, C, T>,
+        B: Base<D, T>,
     {
         let (z, log_det) = self.to_base(x, context)?;
-        if log_det == f32::INFINITY {
+        if log_det == T::from_f32(f32::INFINITY) {
             return Err(ReadingError::Singular);
         }
         let log_prob = self.base.log_prob(&z) + log_det;
         // Also for a NaN, which no fitted parameters give, but hostile ones could.
-        Ok(if log_prob > f32::MIN { log_prob } else { f32::MIN })
+        let least = T::from_f32(f32::MIN);
+        Ok(if log_prob > least { log_prob } else { least })
     }
 
     /// The base coordinates z of a reading: standard normal for readings like the fitted ones.
@@ -98,30 +110,31 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
     /// # Errors
     /// [`ReadingError`] for infinite or NaN values, and where the density is 0.
     #[inline]
-    pub fn latent(&self, x: &[f32; D], context: &[f32; C]) -> Result<[f32; D], ReadingError>
+    pub fn latent(&self, x: &[T; D], context: &[T; C]) -> Result<[T; D], ReadingError>
     where
-        L: Inverse<D, C>,
+        L: Inverse<D, C, T>,
     {
         self.to_base(x, context).map(|(z, _)| z)
     }
 
     /// A reading drawn from the density.
     #[inline]
-    pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R, context: &[f32; C]) -> [f32; D]
+    pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R, context: &[T; C]) -> [T; D]
     where
-        L: Forward<D, C>,
+        L: Forward<D, C, T>,
         B: Base<D>,
     {
         let () = Self::CHECKED;
-        let mut x = self.base.sample(rng);
+        // The quantiles of a base need more digits than a fixed-point number has.
+        let mut x = self.base.sample(rng).map(T::from_f32);
         self.layers.forward(&mut x, context);
         x
     }
 
     #[inline]
-    fn to_base(&self, x: &[f32; D], context: &[f32; C]) -> Result<([f32; D], f32), ReadingError>
+    fn to_base(&self, x: &[T; D], context: &[T; C]) -> Result<([T; D], T), ReadingError>
     where
-        L: Inverse<D, C>,
+        L: Inverse<D, C, T>,
     {
         let () = Self::CHECKED;
         check_finite(x, context)?;
@@ -137,7 +150,7 @@ impl<const D: usize, L: Layer, B, const C: usize> Flow<D, L, B, C> {
 /// # Errors
 /// [`ReadingError::NotFinite`] or [`ReadingError::ContextNotFinite`], with the index of the first that is not.
 #[inline]
-pub fn check_finite(x: &[f32], context: &[f32]) -> Result<(), ReadingError> {
+pub fn check_finite<T: Real>(x: &[T], context: &[T]) -> Result<(), ReadingError> {
     if let Some(feature) = x.iter().position(|value| !value.is_finite()) {
         return Err(ReadingError::NotFinite { feature });
     }
@@ -152,6 +165,6 @@ pub fn check_finite(x: &[f32], context: &[f32]) -> Result<(), ReadingError> {
 /// # Errors
 /// [`ReadingError::OutsideSupport`].
 #[inline]
-pub fn check_support(log_det: f32) -> Result<(), ReadingError> {
-    if log_det == f32::NEG_INFINITY { Err(ReadingError::OutsideSupport) } else { Ok(()) }
+pub fn check_support<T: Real>(log_det: T) -> Result<(), ReadingError> {
+    if log_det == T::from_f32(f32::NEG_INFINITY) { Err(ReadingError::OutsideSupport) } else { Ok(()) }
 }

@@ -47,6 +47,7 @@ pub mod conditioner;
 pub mod detector;
 pub mod dual;
 pub mod elementary;
+pub mod fixed;
 pub mod flow;
 mod image;
 mod interaction;
@@ -67,7 +68,8 @@ pub use conditioner::{
 };
 pub use detector::{Assessment, Detector};
 pub use dual::Dual;
-pub use elementary::{Elementary, Libm, Micromath};
+pub use elementary::{Elementary, Fast, Libm, Micromath};
+pub use fixed::Fixed;
 pub use flow::{Flow, ReadingError};
 pub use layers::{
     AffineCoupling, Continuous, Coupling, Cube, Householder, LuLinear, MaskedAutoregressive, Permute, Planar,

@@ -4,6 +4,7 @@
 //! Layers store their parameters in one format and compute in any [`Real`], so that the same generic code runs in
 //! double precision where a test compares it with numerical derivatives.
 
+use core::borrow::Borrow;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 pub(crate) mod sealed {
@@ -53,6 +54,21 @@ pub trait Real:
     fn scale(self, factor: f32) -> Self {
         Self::from_f32(factor) * self
     }
+    /// The value in other units, from a stored mean and a factor: (self - mean) · inverse_scale.
+    #[inline(always)]
+    fn standardized(self, mean: f32, inverse_scale: f32) -> Self {
+        (self - Self::from_f32(mean)) * Self::from_f32(inverse_scale)
+    }
+    /// The value in units whose inverse is stored, rounded as by [`Real::round_i16`].
+    #[inline(always)]
+    fn quantized(self, inverse_unit: f32) -> i16 {
+        (self * Self::from_f32(inverse_unit)).round_i16()
+    }
+    /// The value of an accumulator in a stored unit.
+    #[inline(always)]
+    fn scaled(sum: i32, unit: f32) -> Self {
+        Self::from_i32(sum) * Self::from_f32(unit)
+    }
     /// The value clamped to ±`limit`. NaN gives -`limit`.
     fn clamp_abs(self, limit: Self) -> Self {
         if self > limit {
@@ -62,6 +78,37 @@ pub trait Real:
         } else {
             -limit
         }
+    }
+}
+
+/// A scalar in which flows are scored on devices: `f32`, or [`Fixed`](crate::Fixed) without floating-point operations.
+pub trait Scalar: Real {
+    /// What descriptions call its arithmetic, which is part of a model's fingerprint.
+    const ARITHMETIC: &'static str;
+
+    /// A reading in this scalar: numbers of its own, or the f32 that they are.
+    type Reading<'a, const D: usize>: Borrow<[Self; D]>;
+
+    /// A reading that comes in f32.
+    fn read<const D: usize>(values: &[f32; D]) -> Self::Reading<'_, D>;
+
+    /// part / whole, for a whole above 0 and a part that is no larger.
+    fn fraction(part: u32, whole: u32) -> f32;
+}
+
+impl Scalar for f32 {
+    const ARITHMETIC: &'static str = "F32SeparateMultiplyAdd";
+
+    type Reading<'a, const D: usize> = &'a [f32; D];
+
+    #[inline(always)]
+    fn read<const D: usize>(values: &[f32; D]) -> &[f32; D] {
+        values
+    }
+
+    #[inline(always)]
+    fn fraction(part: u32, whole: u32) -> f32 {
+        part as f32 / whole as f32
     }
 }
 

@@ -188,7 +188,11 @@ mod tests {
             let scores = random(rows, rows as u64, digits);
             let device = Device::new(&scores, 0.5);
             for score in queries(&scores) {
-                assert_eq!(device.view().p_value(score), by_definition(&scores, score), "{rows} rows, score {score}");
+                assert_eq!(
+                    device.view().p_value::<f32>(score),
+                    by_definition(&scores, score),
+                    "{rows} rows, score {score}"
+                );
             }
         }
     }
@@ -204,7 +208,7 @@ mod tests {
             sorted.sort_by(f32::total_cmp);
             let lowest_exact = sorted[rows - EXACT];
             for score in queries(&scores[..rows.min(2000)]) {
-                let (found, exact) = (device.view().p_value(score), by_definition(&scores, score));
+                let (found, exact) = (device.view().p_value::<f32>(score), by_definition(&scores, score));
                 assert!(found >= exact, "{rows} rows, score {score}: {found} < {exact}");
                 assert!(found <= exact * 1.2, "{rows} rows, score {score}: {found} far above {exact}");
                 if score > lowest_exact {
@@ -225,7 +229,11 @@ mod tests {
             assert!(calibrated.knots.iter().any(|&(knot, _)| knot == calibrated.threshold));
             for score in queries(&scores[..rows.min(2000)]).into_iter().chain(queries(&[calibrated.threshold])) {
                 let verdict = device.view().alarm(score);
-                assert_eq!(verdict, device.view().p_value(score) <= rate, "{rows} rows at {rate}, score {score}");
+                assert_eq!(
+                    verdict,
+                    device.view().p_value::<f32>(score) <= rate,
+                    "{rows} rows at {rate}, score {score}"
+                );
                 assert_eq!(verdict, by_definition(&scores, score) <= rate, "{rows} rows at {rate}, score {score}");
             }
         }

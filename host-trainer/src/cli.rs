@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::{Order, Roles};
 use crate::layers::Support;
+use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
 use crate::train::{BaseFamily, Family};
 
@@ -117,6 +118,10 @@ pub struct FitArgs {
     /// Bins of splines, or sigmoids of a neural autoregressive flow [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32), help_heading = "Architecture")]
     pub bins: Option<u16>,
+    /// What the device computes in outside of the nets: floating-point numbers, the same with faster exponentials and
+    /// logarithms, or fixed-point numbers, for cores without an FPU
+    #[arg(long, value_enum, default_value_t = DeviceArithmetic::F32, help_heading = "Architecture")]
+    pub arithmetic: DeviceArithmetic,
     /// Most passes over the training rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Architecture")]
     pub epochs: Option<u32>,
@@ -172,6 +177,28 @@ impl From<Split> for Order {
         match split {
             Split::Shuffled => Self::Shuffled,
             Split::Ordered => Self::Ordered,
+        }
+    }
+}
+
+/// What a device computes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceArithmetic {
+    /// Floating point, accurate to the last bits
+    F32,
+    /// Floating point with exponentials and logarithms by tables
+    F32Fast,
+    /// Multiples of 1/65536 up to 32767, without any floating-point operation
+    Fixed,
+}
+
+impl From<DeviceArithmetic> for Numerics {
+    fn from(arithmetic: DeviceArithmetic) -> Self {
+        let default = Self::default();
+        match arithmetic {
+            DeviceArithmetic::F32 => default,
+            DeviceArithmetic::F32Fast => Self { elementary: Elementary::Fast, ..default },
+            DeviceArithmetic::Fixed => Self { arithmetic: Arithmetic::Fixed16Saturating, ..default },
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::calibrate::{Calibrated, KNOTS};
 use crate::data::Matrix;
 use crate::image::Image;
 use crate::layers::{Layer, Rows, Standardize, View, compose, fold};
-use crate::model::architecture::{Architecture, Arithmetic, Calibration, NumberFormat};
+use crate::model::architecture::{Architecture, Calibration, NumberFormat, Numerics};
 use crate::model::{Body, Metadata, Model, ModelError};
 use crate::train::Flow;
 
@@ -19,6 +19,7 @@ const MOST_ROWS: usize = 4096;
 pub struct Written {
     layers: Layer,
     image: Image,
+    numerics: Numerics,
 }
 
 impl Written {
@@ -112,7 +113,15 @@ impl Written {
             layers = layer.then(layers);
         }
         let image = all;
-        Self { layers, image }
+        Self { layers, image, numerics: Numerics::default() }
+    }
+
+    /// The same with other numbers outside of the nets.
+    #[must_use]
+    pub fn computed_with(mut self, numerics: Numerics) -> Self {
+        self.layers.compute_with(numerics.elementary);
+        self.numerics = numerics;
+        self
     }
 
     /// The model, with its calibration. Without one it scores but raises no alarm: for the scores that a calibration is
@@ -121,13 +130,15 @@ impl Written {
     /// # Errors
     /// [`ModelError`] when a fitted value is not one that the device accepts.
     pub fn model(&self, flow: &Flow, calibrated: Option<&Calibrated>, metadata: Metadata) -> Result<Model, ModelError> {
+        let mut base = flow.base_with_parameters().0.base();
+        base.compute_with(self.numerics.elementary);
         let architecture = Architecture {
             features: flow.features(),
             context: flow.context(),
             layers: self.layers.clone(),
-            base: flow.base_with_parameters().0.base(),
+            base,
             calibration: Calibration { knots: KNOTS },
-            arithmetic: Arithmetic::F32SeparateMultiplyAdd,
+            arithmetic: self.numerics.arithmetic,
         };
         let mut image = self.image.clone();
         write_calibration(calibrated, &mut image);

@@ -9,6 +9,7 @@ use crate::calibrate::{Calibrated, CalibrationError};
 use crate::data::{Matrix, Readings, Split, quantization_steps};
 use crate::export::Written;
 use crate::metrics::mean;
+use crate::model::architecture::Arithmetic;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
 use crate::scoring::{ScoringError, assess};
 use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
@@ -72,6 +73,18 @@ pub enum FittingError {
         /// Its standard deviation.
         deviation: f64,
     },
+    /// A column that fixed-point numbers cannot hold.
+    #[error(
+        "{file}: column `{column}`: {problem}, but fixed-point arithmetic holds readings up to 32767 in steps of 1/65536 (use another unit, or the default arithmetic)"
+    )]
+    FixedRange {
+        /// The readings' file.
+        file: String,
+        /// The column.
+        column: String,
+        /// What is too large or too small.
+        problem: String,
+    },
     /// Another reason why training cannot begin.
     #[error(transparent)]
     Training(FitError),
@@ -106,6 +119,9 @@ pub fn fit(
     let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
     let steps = quantization_steps(&training);
     let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
+    if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
+        check_range(readings)?;
+    }
     let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
     let metadata = Metadata {
         architecture: String::new(),
@@ -127,7 +143,13 @@ pub fn fit(
     };
     let flow = &fitted.model;
     Ok(Fitted {
-        model: calibrated(flow, &Written::int8(flow, &training), calibration, false_alarm_rate, &metadata)?,
+        model: calibrated(
+            flow,
+            &Written::int8(flow, &training).computed_with(options.numerics),
+            calibration,
+            false_alarm_rate,
+            &metadata,
+        )?,
         twin: calibrated(flow, &Written::float(flow), calibration, false_alarm_rate, &metadata)?,
         summary: fitted.summary,
         gaussian_log_probs: flow.gaussian().log_probs(calibration),
@@ -148,6 +170,28 @@ fn calibrated(
     let mut metadata = metadata.clone();
     metadata.training.calibration_log_prob = -mean(&scores).unwrap_or_default() as f32;
     Ok(written.model(flow, Some(&calibrated), metadata)?)
+}
+
+/// Refuses readings that lose their digits in fixed point.
+fn check_range(readings: &Readings) -> Result<(), FittingError> {
+    /// Steps of 2^-16 that make a standard deviation at the least.
+    const COARSEST: f64 = 64.0 / 65536.0;
+    for column in 0..readings.values.columns() {
+        let values: Vec<f64> = (0..readings.values.rows()).map(|row| readings.values.row(row)[column].into()).collect();
+        let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let problem = if largest > 32767.0 {
+            format!("it has the reading {largest}")
+        } else if variance.sqrt() < COARSEST {
+            format!("its standard deviation is {:.1e}", variance.sqrt())
+        } else {
+            continue;
+        };
+        let (file, column) = (readings.file.clone(), readings.name(column).to_owned());
+        return Err(FittingError::FixedRange { file, column, problem });
+    }
+    Ok(())
 }
 
 /// The training's error with the name of the column instead of its number.

@@ -1,6 +1,6 @@
 //! Every layer family on every emulated core: the host's bits, in every direction.
 
-use flowlet_jobs::{COSTS, FAMILIES, FLOATS, Job, QUANTIZED};
+use flowlet_jobs::{COSTS, FAMILIES, FIXED, FLOATS, Job, QUANTIZED};
 use flowlet_tests::emulator::{Build, Options, build, everywhere};
 use flowlet_tests::jobs::{Task, any_point, on_device};
 use flowlet_tests::models::{Aligned, Style, image};
@@ -44,6 +44,11 @@ fn devices_have_the_bits_of_the_host_for_every_family_with_a_net_in_f32() {
 #[test]
 fn devices_have_the_bits_of_the_host_for_every_family_with_a_net_in_int8() {
     compare("families_int8", QUANTIZED);
+}
+
+#[test]
+fn devices_have_the_bits_of_the_host_for_every_family_in_fixed_point() {
+    compare("families_fixed", FIXED);
 }
 
 #[test]

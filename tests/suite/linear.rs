@@ -221,7 +221,7 @@ fn the_host_scores_turned_layers_as_the_device_does() {
 
 /// The integral of the density of a flow of one layer over all that it reaches.
 fn mass<L: Layer + Inverse<2>>(layer: L) -> f64 {
-    let flow: Flow<2, L> = Flow { layers: layer, base: flowlet::StandardNormal::new() };
+    let flow: Flow<2, L> = Flow::new(layer, flowlet::StandardNormal::new());
     let (cells, half) = (1600, 16.0);
     let width = 2.0 * half / f64::from(cells);
     let coordinate = |n: i32| (width * (f64::from(n) + 0.5) - half) as f32;

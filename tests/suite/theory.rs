@@ -22,7 +22,7 @@ use std::f64::consts::{E, PI};
 use flowlet::conditioner::{Float, Int8, float, int8};
 use flowlet::{AffineCoupling, Bijector, Cube, Flow, ReadingError, StandardNormal};
 
-const CUBE: Flow<1, Cube> = Flow { layers: Cube::new(), base: StandardNormal::new() };
+const CUBE: Flow<1, Cube> = Flow::new(Cube::new(), StandardNormal::new());
 
 /// p(x), as derived above.
 fn density_of_a_cube(x: f64) -> f64 {

@@ -247,14 +247,14 @@ impl<T> Hidden<T> for DenseView<'_, Requantization> {
 impl<T: Real> Outputs<T> for DenseView<'_, f32> {
     #[inline(always)]
     fn outputs(sums: Four<i32>, scales: Four<f32>) -> Four<T> {
-        each(sums, scales, |sum, scale| T::from_i32(sum) * T::from_f32(scale))
+        each(sums, scales, T::scaled)
     }
 }
 
 /// The activation of an input.
 #[inline(always)]
 pub(super) fn input<T: Real>(value: T, inverse_input_scale: f32) -> i16 {
-    (value * T::from_f32(inverse_input_scale)).round_i16()
+    value.quantized(inverse_input_scale)
 }
 
 /// A quantized net; widths in quads (see [the module above](crate::conditioner)).

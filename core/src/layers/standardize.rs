@@ -64,7 +64,7 @@ impl StandardizeView<'_> {
     #[inline]
     pub fn inverse<T: Real>(&self, x: &mut [T]) -> T {
         for ((x, mean), scale) in x.iter_mut().zip(self.mean).zip(self.inverse_scale) {
-            *x = (*x - T::from_f32(*mean)) * T::from_f32(*scale);
+            *x = x.standardized(*mean, *scale);
         }
         T::from_f32(self.log_det)
     }

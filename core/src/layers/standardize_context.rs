@@ -53,7 +53,7 @@ pub const fn record(context: usize, parameters: &'static [Parameter], fields: &'
 #[inline]
 pub fn standardize<T: Real>(mean: &[f32], inverse_scale: &[f32], context: &mut [T]) {
     for ((value, mean), scale) in context.iter_mut().zip(mean).zip(inverse_scale) {
-        *value = (*value - T::from_f32(*mean)) * T::from_f32(*scale);
+        *value = value.standardized(*mean, *scale);
     }
 }
 

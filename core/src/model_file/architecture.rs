@@ -11,7 +11,7 @@ use crate::text::Text;
 pub const CALL_OVERHEAD: usize = 448;
 
 /// All that a model's type says, as data.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Architecture {
     /// D.
     pub features: usize,
@@ -23,6 +23,8 @@ pub struct Architecture {
     pub base: &'static Record,
     /// The calibration.
     pub calibration: &'static Record,
+    /// What a score is computed in: [`Scalar::ARITHMETIC`](crate::real::Scalar::ARITHMETIC).
+    pub arithmetic: &'static str,
 }
 
 impl Architecture {
@@ -39,7 +41,9 @@ impl Architecture {
         self.base.describe(text);
         text.word(",calibration:");
         self.calibration.describe(text);
-        text.word(",arithmetic:F32SeparateMultiplyAdd)");
+        text.word(",arithmetic:");
+        text.word(self.arithmetic);
+        text.word(")");
     }
 
     /// The hash of the description: 64-bit FNV-1a.

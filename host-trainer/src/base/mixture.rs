@@ -2,7 +2,7 @@
 
 use flowlet::base::mixture::{self, MixtureView};
 use flowlet::schema::Record;
-use flowlet::{Libm, Micromath};
+use flowlet::{Fixed, Libm};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Base, BaseKind, BaseView, TrainableBase, TrainedBase};
 use crate::image::Image;
 use crate::layers::slice;
-use crate::model::architecture::{Elementary, forever};
+use crate::model::architecture::{Elementary, forever, with_functions};
 use crate::train::{Batch, LN_2PI, Real};
 
 /// The most components that a description may have.
@@ -39,6 +39,10 @@ impl BaseKind for Mixture {
         self.features == features && (1..=MOST_COMPONENTS).contains(&self.components)
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> Option<String> {
         Some(format!("Mixture<{}, {}{}>", self.features, self.components, self.elementary.suffix()))
     }
@@ -64,22 +68,20 @@ struct Computed<'a> {
 
 impl BaseView for Computed<'_> {
     fn log_prob(&self, z: &[f32]) -> f32 {
-        match self.elementary {
-            Elementary::Libm => self.view.log_prob::<f32, Libm>(z),
-            Elementary::Micromath => self.view.log_prob::<f32, Micromath>(z),
-        }
+        with_functions!(self.elementary, E => self.view.log_prob::<f32, E>(z))
     }
 
     fn log_prob_f64(&self, z: &[f64]) -> f64 {
         self.view.log_prob::<f64, Libm>(z)
     }
 
+    fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed {
+        self.view.log_prob::<Fixed, Libm>(z)
+    }
+
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
         let mut z = vec![0.0; self.features];
-        match self.elementary {
-            Elementary::Libm => self.view.sample::<f32, Libm, _>(rng, &mut z),
-            Elementary::Micromath => self.view.sample::<f32, Micromath, _>(rng, &mut z),
-        }
+        with_functions!(self.elementary, E => self.view.sample::<f32, E, _>(rng, &mut z));
         z
     }
 }

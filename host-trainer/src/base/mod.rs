@@ -11,17 +11,21 @@ pub use student_t::{StudentT, TrainedStudentT, constant};
 
 use std::fmt::Debug;
 
+use flowlet::Fixed;
 use flowlet::schema::Record;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::image::Image;
+use crate::model::architecture::Elementary;
 use crate::train::{Batch, Real};
 
 /// What a base's type says.
 pub trait BaseKind: Debug + Send + Sync {
     /// The core's record.
     fn record(&self) -> &'static Record;
+    /// Takes other elementary functions, if its density has any.
+    fn compute_with(&mut self, _: Elementary) {}
     /// Whether its shapes fit a flow of so many features, as the compiler checks them for a type.
     fn fits(&self, features: usize) -> bool;
     /// The type in Rust; `None` for what a flow has unless it says otherwise.
@@ -36,6 +40,8 @@ pub trait BaseView: Debug + Send + Sync {
     fn log_prob(&self, z: &[f32]) -> f32;
     /// The same in double precision.
     fn log_prob_f64(&self, z: &[f64]) -> f64;
+    /// The same in fixed point.
+    fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed;
     /// One sample.
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32>;
 }
@@ -53,6 +59,13 @@ macro_rules! bases {
             pub fn kind(&self) -> &dyn BaseKind {
                 match self {
                     $(Self::$name(kind) => kind),+
+                }
+            }
+
+            /// Takes other elementary functions.
+            pub fn compute_with(&mut self, elementary: Elementary) {
+                match self {
+                    $(Self::$name(kind) => kind.compute_with(elementary)),+
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! The standard normal base: independent coordinates of mean 0 and variance 1.
 
+use flowlet::Fixed;
 use flowlet::base::{standard_normal, standard_normal_deviate, standard_normal_log_prob};
 use flowlet::schema::Record;
-use flowlet::{Libm, Micromath};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Base, BaseKind, BaseView, TrainableBase, TrainedBase};
 use crate::image::Image;
-use crate::model::architecture::{Elementary, forever};
+use crate::model::architecture::{Elementary, forever, with_functions};
 use crate::train::{Batch, LN_2PI, Real};
 
 /// `StandardNormal<D, E>`.
@@ -51,11 +51,12 @@ impl BaseView for StandardNormal {
         standard_normal_log_prob(z)
     }
 
+    fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed {
+        standard_normal_log_prob(z)
+    }
+
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
-        let deviate = match self.elementary {
-            Elementary::Libm => standard_normal_deviate::<f32, Libm>,
-            Elementary::Micromath => standard_normal_deviate::<f32, Micromath>,
-        };
+        let deviate = with_functions!(self.elementary, E => standard_normal_deviate::<f32, E>);
         (0..self.features).map(|_| deviate(rng.next_u32())).collect()
     }
 }

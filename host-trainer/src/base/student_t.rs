@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use flowlet::base::student_t::{self, StudentTView};
 use flowlet::schema::Record;
-use flowlet::{Libm, Micromath};
+use flowlet::{Fixed, Libm};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Base, BaseKind, BaseView, TrainableBase, TrainedBase};
 use crate::image::Image;
 use crate::layers::slice;
-use crate::model::architecture::{Elementary, forever};
+use crate::model::architecture::{Elementary, forever, with_functions};
 use crate::train::{Batch, Real};
 
 /// `StudentT<D, E>`.
@@ -35,6 +35,10 @@ impl BaseKind for StudentT {
         self.features == features
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> Option<String> {
         Some(format!("StudentT<{}{}>", self.features, self.elementary.suffix()))
     }
@@ -50,22 +54,20 @@ struct Computed<'a>(StudentTView<'a>, Elementary);
 
 impl BaseView for Computed<'_> {
     fn log_prob(&self, z: &[f32]) -> f32 {
-        match self.1 {
-            Elementary::Libm => self.0.log_prob::<f32, Libm>(z),
-            Elementary::Micromath => self.0.log_prob::<f32, Micromath>(z),
-        }
+        with_functions!(self.1, E => self.0.log_prob::<f32, E>(z))
     }
 
     fn log_prob_f64(&self, z: &[f64]) -> f64 {
         self.0.log_prob::<f64, Libm>(z)
     }
 
+    fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed {
+        self.0.log_prob::<Fixed, Libm>(z)
+    }
+
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {
         let mut z = vec![0.0; self.0.degrees.len()];
-        match self.1 {
-            Elementary::Libm => self.0.sample::<f32, Libm, _>(rng, &mut z),
-            Elementary::Micromath => self.0.sample::<f32, Micromath, _>(rng, &mut z),
-        }
+        with_functions!(self.1, E => self.0.sample::<f32, E, _>(rng, &mut z));
         z
     }
 }

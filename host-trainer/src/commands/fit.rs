@@ -125,6 +125,7 @@ fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     shape.layers = args.layers.map_or(shape.layers, usize::from);
     shape.hidden = args.hidden.map_or(shape.hidden, usize::from);
     shape.hidden_layers = args.hidden_layers.map_or(shape.hidden_layers, usize::from);
+    options.numerics = args.arithmetic.into();
     options.epochs = args.epochs.map_or(options.epochs, |epochs| epochs as usize);
     options
 }

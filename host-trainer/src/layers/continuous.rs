@@ -53,6 +53,10 @@ impl Kind for Continuous {
         forever(continuous::record(self.features, self.steps, self.inputs(), net, parameters, fields))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Continuous<{}, {}, {}{}>", self.features, self.steps, self.net.rust_type(), self.elementary.suffix())
     }

@@ -41,6 +41,10 @@ impl Kind for Coupling {
         forever(coupling::record(self.kept, self.map.outputs(), map, net, forever(parameters), fields))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         let (kept, transformed, net, suffix) =
             (self.kept, self.transformed, self.net.rust_type(), self.elementary.suffix());

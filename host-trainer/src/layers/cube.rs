@@ -22,6 +22,10 @@ impl Kind for Cube {
         forever(cube::record(forever(cube::parameters(self.elementary.name()))))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Cube<{}>", self.elementary.name())
     }

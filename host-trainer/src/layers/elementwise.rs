@@ -60,6 +60,10 @@ impl Kind for Elementwise {
         forever(elementwise::record(map, forever(parameters), forever(fields)))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Elementwise<{}, {}{}>", self.features, self.map.record().name, self.elementary.suffix())
     }

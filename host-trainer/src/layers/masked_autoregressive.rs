@@ -39,6 +39,10 @@ impl Kind for MaskedAutoregressive {
         forever(masked_autoregressive::record(self.net.masks(), map, net, forever(parameters), fields))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         let (features, net, suffix) = (self.features, self.net.rust_type(), self.elementary.suffix());
         match (self.map.rust_type().as_str(), suffix) {

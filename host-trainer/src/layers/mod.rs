@@ -52,8 +52,7 @@ use flowlet::layers::standardize_context;
 use flowlet::schema::{Record, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::model::architecture::NumberFormat;
-use crate::model::architecture::forever;
+use crate::model::architecture::{Elementary, NumberFormat, forever};
 
 /// What a layer's type says.
 pub trait Kind: Debug + Send + Sync {
@@ -68,6 +67,9 @@ pub trait Kind: Debug + Send + Sync {
 
     /// The mathematics on the values at the start of `bytes`, which moves behind them; `None` when they are too few.
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>>;
+
+    /// Takes other elementary functions, if it has any.
+    fn compute_with(&mut self, _: Elementary) {}
 
     /// Which directions it has.
     fn directions(&self) -> Directions {
@@ -124,6 +126,15 @@ macro_rules! kinds {
         impl Layer {
             /// The layer, unless it is a composition.
             fn kind(&self) -> Option<&dyn Kind> {
+                match self {
+                    Self::Chain(..) | Self::Repeat(..) | Self::Turned(..) | Self::StandardizeContext { .. } => None,
+                    $(Self::$name(kind) => Some(kind)),+
+                }
+            }
+        }
+
+        impl Layer {
+            fn kind_mut(&mut self) -> Option<&mut dyn Kind> {
                 match self {
                     Self::Chain(..) | Self::Repeat(..) | Self::Turned(..) | Self::StandardizeContext { .. } => None,
                     $(Self::$name(kind) => Some(kind)),+
@@ -251,6 +262,20 @@ impl Layer {
             Self::Repeat(times, layer) => times * layer.parameters(),
             Self::Turned(layer) | Self::StandardizeContext { layers: layer, .. } => layer.parameters(),
             leaf => leaf.kind().map_or(0, Kind::parameters),
+        }
+    }
+
+    /// Takes other elementary functions.
+    pub fn compute_with(&mut self, elementary: Elementary) {
+        match self {
+            Self::Chain(first, second) => {
+                first.compute_with(elementary);
+                second.compute_with(elementary);
+            }
+            Self::Repeat(_, layer) | Self::Turned(layer) | Self::StandardizeContext { layers: layer, .. } => {
+                layer.compute_with(elementary);
+            }
+            leaf => leaf.kind_mut().into_iter().for_each(|kind| kind.compute_with(elementary)),
         }
     }
 

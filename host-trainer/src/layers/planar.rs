@@ -32,6 +32,10 @@ impl Kind for Planar {
         forever(planar::record(self.features, parameters, forever(planar::fields(self.features))))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Planar<{}{}>", self.features, self.elementary.suffix())
     }

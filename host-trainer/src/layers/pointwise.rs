@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flowlet::Fixed;
 use flowlet::layers::pointwise::{self, each};
 use flowlet::schema::Record;
 use nalgebra::DMatrix;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Directions, Kind, Layer, Rows, Trainable, Trained, View};
 use crate::image::Image;
-use crate::model::architecture::{NumberFormat, forever};
+use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
 
 /// `Pointwise<CHANNELS, POSITIONS, L>`.
@@ -31,6 +32,10 @@ impl Kind for Pointwise {
         let parameters = forever(pointwise::parameters(self.channels, self.positions, layer));
         let fields = forever(pointwise::fields(layer));
         forever(pointwise::record(self.channels, self.positions, layer, parameters, fields))
+    }
+
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.layer.compute_with(elementary);
     }
 
     fn rust_type(&self) -> String {
@@ -78,6 +83,8 @@ impl View for Each<'_> {
     at_each!(forward, f32);
     at_each!(inverse_f64, f64);
     at_each!(forward_f64, f64);
+    at_each!(inverse_fixed, Fixed);
+    at_each!(forward_fixed, Fixed);
 }
 
 /// A layer on the channels of every position. To it, positions are more rows.

@@ -31,6 +31,10 @@ impl Kind for Radial {
         forever(radial::record(self.features, parameters, forever(radial::fields(self.features))))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Radial<{}{}>", self.features, self.elementary.suffix())
     }

@@ -37,6 +37,10 @@ impl Kind for Sylvester {
         forever(sylvester::record(self.features, self.units, parameters, fields))
     }
 
+    fn compute_with(&mut self, elementary: Elementary) {
+        self.elementary = elementary;
+    }
+
     fn rust_type(&self) -> String {
         format!("Sylvester<{}, {}{}>", self.features, self.units, self.elementary.suffix())
     }

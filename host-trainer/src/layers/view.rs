@@ -2,12 +2,12 @@
 
 use std::fmt::Debug;
 
-use flowlet::Real;
-use flowlet::elementary::{Elementary as Functions, Libm, Micromath};
+use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::standardize_context::standardize;
+use flowlet::{Fixed, Real};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::model::architecture::Elementary;
+use crate::model::architecture::{Elementary, with_functions};
 
 /// A layer on the host. Its results have the device's bits, since every operation on a number is the core's.
 ///
@@ -21,6 +21,10 @@ pub trait View: Debug + Send + Sync {
     fn inverse_f64(&self, x: &mut [f64], context: &[f64]) -> f64;
     /// Base -> data in double precision.
     fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64;
+    /// Data -> base in fixed point.
+    fn inverse_fixed(&self, x: &mut [Fixed], context: &[Fixed]) -> Fixed;
+    /// Base -> data in fixed point.
+    fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed;
 }
 
 /// What a layer's file writes: the core's mathematics in any scalar.
@@ -48,23 +52,18 @@ pub trait Mathematics: Debug + Send + Sync {
     }
 }
 
-/// Mathematics with the elementary functions that the type names; double precision always takes the accurate ones.
+/// Mathematics with the elementary functions that the type names; double precision always takes the accurate ones, and in
+/// fixed point there is one set.
 #[derive(Debug)]
 pub struct Computed<M>(pub M, pub Elementary);
 
 impl<M: Mathematics> View for Computed<M> {
     fn inverse(&self, x: &mut [f32], context: &[f32]) -> f32 {
-        match self.1 {
-            Elementary::Libm => self.0.inverse::<f32, Libm>(x, context),
-            Elementary::Micromath => self.0.inverse::<f32, Micromath>(x, context),
-        }
+        with_functions!(self.1, E => self.0.inverse::<f32, E>(x, context))
     }
 
     fn forward(&self, z: &mut [f32], context: &[f32]) -> f32 {
-        match self.1 {
-            Elementary::Libm => self.0.forward::<f32, Libm>(z, context),
-            Elementary::Micromath => self.0.forward::<f32, Micromath>(z, context),
-        }
+        with_functions!(self.1, E => self.0.forward::<f32, E>(z, context))
     }
 
     fn inverse_f64(&self, x: &mut [f64], context: &[f64]) -> f64 {
@@ -73,6 +72,14 @@ impl<M: Mathematics> View for Computed<M> {
 
     fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64 {
         self.0.forward::<f64, Libm>(z, context)
+    }
+
+    fn inverse_fixed(&self, x: &mut [Fixed], context: &[Fixed]) -> Fixed {
+        self.0.inverse::<Fixed, Libm>(x, context)
+    }
+
+    fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed {
+        self.0.forward::<Fixed, Libm>(z, context)
     }
 }
 
@@ -101,12 +108,14 @@ impl View for Chain<'_> {
     chain!(forward, 1, 0, f32);
     chain!(inverse_f64, 0, 1, f64);
     chain!(forward_f64, 1, 0, f64);
+    chain!(inverse_fixed, 0, 1, Fixed);
+    chain!(forward_fixed, 1, 0, Fixed);
 }
 
 macro_rules! repeat {
     ($name:ident, $scalar:ty $(, $reverse:ident)?) => {
         fn $name(&self, x: &mut [$scalar], context: &[$scalar]) -> $scalar {
-            self.0.iter()$(.$reverse())?.fold(0.0, |log_det, layer| log_det + layer.$name(x, context))
+            self.0.iter()$(.$reverse())?.fold(<$scalar>::ZERO, |log_det, layer| log_det + layer.$name(x, context))
         }
     };
 }
@@ -116,6 +125,8 @@ impl View for Repeat<'_> {
     repeat!(forward, f32, rev);
     repeat!(inverse_f64, f64);
     repeat!(forward_f64, f64, rev);
+    repeat!(inverse_fixed, Fixed);
+    repeat!(forward_fixed, Fixed, rev);
 }
 
 impl View for Turned<'_> {
@@ -133,6 +144,14 @@ impl View for Turned<'_> {
 
     fn forward_f64(&self, z: &mut [f64], context: &[f64]) -> f64 {
         self.0.inverse_f64(z, context)
+    }
+
+    fn inverse_fixed(&self, x: &mut [Fixed], context: &[Fixed]) -> Fixed {
+        self.0.forward_fixed(x, context)
+    }
+
+    fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed {
+        self.0.inverse_fixed(z, context)
     }
 }
 
@@ -158,6 +177,8 @@ impl View for StandardizeContext<'_> {
     with_context!(forward, f32);
     with_context!(inverse_f64, f64);
     with_context!(forward_f64, f64);
+    with_context!(inverse_fixed, Fixed);
+    with_context!(forward_fixed, Fixed);
 }
 
 /// `count` values at the start of `bytes`, which moves behind them.

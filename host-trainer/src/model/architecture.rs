@@ -3,8 +3,9 @@
 //! The description is a RON term. Reading it gives these types, and writing them gives the same text back, byte for
 //! byte, so the fingerprint can be computed on either side. The layers' own parts are in [`crate::layers`].
 
-use flowlet::calibration;
 use flowlet::model_file::{self, MOST_FEATURES};
+use flowlet::real::Scalar;
+use flowlet::{Fixed, calibration};
 use ron::Options;
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
@@ -42,12 +43,16 @@ words! {
     /// How f32 operations are ordered and rounded.
     Arithmetic {
         /// Multiplications and additions rounded separately, in the documented order.
-        F32SeparateMultiplyAdd
+        F32SeparateMultiplyAdd,
+        /// Multiples of 2^-16 that saturate: `flowlet::Fixed`.
+        Fixed16Saturating
     }
     /// A set of elementary functions.
     Elementary {
         /// `flowlet::Libm`.
         Libm,
+        /// `flowlet::Fast`.
+        Fast,
         /// `flowlet::Micromath`.
         Micromath
     }
@@ -85,12 +90,60 @@ pub(crate) fn forever<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
+/// An expression with the core's type of a set of elementary functions under a name.
+macro_rules! with_functions {
+    ($elementary:expr, $functions:ident => $expression:expr) => {
+        match $elementary {
+            $crate::model::architecture::Elementary::Libm => {
+                type $functions = flowlet::Libm;
+                $expression
+            }
+            $crate::model::architecture::Elementary::Fast => {
+                type $functions = flowlet::Fast;
+                $expression
+            }
+            $crate::model::architecture::Elementary::Micromath => {
+                type $functions = flowlet::Micromath;
+                $expression
+            }
+        }
+    };
+}
+pub(crate) use with_functions;
+
+impl Arithmetic {
+    /// Its name in descriptions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32SeparateMultiplyAdd => f32::ARITHMETIC,
+            Self::Fixed16Saturating => Fixed::ARITHMETIC,
+        }
+    }
+}
+
+/// What a device computes in, apart from its nets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numerics {
+    /// The scalar.
+    pub arithmetic: Arithmetic,
+    /// The elementary functions.
+    pub elementary: Elementary,
+}
+
+impl Default for Numerics {
+    fn default() -> Self {
+        Self { arithmetic: Arithmetic::F32SeparateMultiplyAdd, elementary: Elementary::Libm }
+    }
+}
+
 impl Elementary {
     /// Its name, as in descriptions and in Rust.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Libm => "Libm",
+            Self::Fast => "Fast",
             Self::Micromath => "Micromath",
         }
     }
@@ -100,6 +153,7 @@ impl Elementary {
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Libm => "",
+            Self::Fast => ", Fast",
             Self::Micromath => ", Micromath",
         }
     }
@@ -159,6 +213,7 @@ impl Architecture {
             layers: self.layers.schema(),
             base: self.base.kind().record(),
             calibration: forever(calibration::record(forever(parameters), forever(fields))),
+            arithmetic: self.arithmetic.name(),
         }
     }
 
@@ -166,10 +221,12 @@ impl Architecture {
     #[must_use]
     pub fn rust_type(&self) -> String {
         let (layers, knots) = (self.layers.rust_type(), self.calibration.knots);
-        let tail = match (self.base.kind().rust_type(), self.context) {
-            (None, 0) => String::new(),
-            (None, context) => format!(", StandardNormal<{}>, {context}", self.features),
-            (Some(base), context) => format!(", {base}, {context}"),
+        let base = self.base.kind().rust_type();
+        let named = || base.clone().unwrap_or_else(|| format!("StandardNormal<{}>", self.features));
+        let tail = match (self.arithmetic, &base, self.context) {
+            (Arithmetic::Fixed16Saturating, _, context) => format!(", {}, {context}, Fixed", named()),
+            (_, None, 0) => String::new(),
+            (_, _, context) => format!(", {}, {context}", named()),
         };
         format!("Detector<Flow<{}, {layers}{tail}>, {knots}>", self.features)
     }

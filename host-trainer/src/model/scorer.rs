@@ -5,10 +5,11 @@
 
 use flowlet::calibration::CalibrationView;
 use flowlet::flow::{check_finite, check_support};
-use flowlet::{Assessment, ReadingError};
+use flowlet::real::Scalar;
+use flowlet::{Assessment, Fixed, ReadingError, Real};
 use rand::Rng;
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Arithmetic};
 use crate::base::BaseView;
 use crate::layers::View;
 use crate::layers::{scalar, slice};
@@ -20,6 +21,7 @@ pub struct Scorer<'a> {
     context: usize,
     layers: Box<dyn View + 'a>,
     base: Box<dyn BaseView + 'a>,
+    arithmetic: Arithmetic,
     samples: bool,
     calibration: CalibrationView<'a>,
 }
@@ -41,21 +43,49 @@ impl<'a> Scorer<'a> {
             false_alarm_rate: scalar(&mut bytes)?,
         };
         let (features, context) = (architecture.features, architecture.context);
-        bytes.is_empty().then_some(Self { features, context, layers, base, samples, calibration })
+        let arithmetic = architecture.arithmetic;
+        bytes.is_empty().then_some(Self { features, context, layers, base, arithmetic, samples, calibration })
     }
 
-    /// The base coordinates of a reading, and the log-determinant.
-    fn to_base(&self, reading: &[f32], context: &[f32]) -> Result<(Vec<f32>, f32), ReadingError> {
+    /// The base coordinates of a reading, and its log-density, in a scalar and with the layers' and the base's mathematics in
+    /// it.
+    fn density<T: Scalar>(
+        &self,
+        (reading, context): (&[f32], &[f32]),
+        inverse: impl Fn(&mut [T], &[T]) -> T,
+        base: impl Fn(&[T]) -> T,
+    ) -> Result<(Vec<f32>, Result<f32, ReadingError>), ReadingError> {
         for (expected, found) in [(self.features, reading.len()), (self.context, context.len())] {
             if expected != found {
                 return Err(ReadingError::WrongLength { expected, found });
             }
         }
-        check_finite(reading, context)?;
-        let mut z = reading.to_vec();
-        let log_det = self.layers.inverse(&mut z, context);
+        let read = |values: &[f32]| -> Vec<T> { values.iter().map(|value| T::from_f32(*value)).collect() };
+        let (mut z, context) = (read(reading), read(context));
+        check_finite(&z, &context)?;
+        let log_det = inverse(&mut z, &context);
         check_support(log_det)?;
-        Ok((z, log_det))
+        let log_prob = if log_det == T::from_f32(f32::INFINITY) {
+            Err(ReadingError::Singular)
+        } else {
+            let (log_prob, least) = (base(&z) + log_det, T::from_f32(f32::MIN));
+            Ok(if log_prob > least { log_prob } else { least }.to_f32())
+        };
+        Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
+    }
+
+    fn both(&self, reading: &[f32], context: &[f32]) -> Result<(Vec<f32>, Result<f32, ReadingError>), ReadingError> {
+        let (layers, base) = (&self.layers, &self.base);
+        match self.arithmetic {
+            Arithmetic::F32SeparateMultiplyAdd => {
+                self.density((reading, context), |x, context| layers.inverse(x, context), |z| base.log_prob(z))
+            }
+            Arithmetic::Fixed16Saturating => self.density(
+                (reading, context),
+                |x, context| layers.inverse_fixed(x, context),
+                |z| base.log_prob_fixed(z),
+            ),
+        }
     }
 
     /// The log-density, as [`flowlet::Flow::log_prob`], to the bit.
@@ -63,20 +93,15 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// [`ReadingError`], as on the device, and for another number of values.
     pub fn log_prob(&self, reading: &[f32], context: &[f32]) -> Result<f32, ReadingError> {
-        let (z, log_det) = self.to_base(reading, context)?;
-        if log_det == f32::INFINITY {
-            return Err(ReadingError::Singular);
-        }
-        let log_prob = self.base.log_prob(&z) + log_det;
-        Ok(if log_prob > f32::MIN { log_prob } else { f32::MIN })
+        self.both(reading, context)?.1
     }
 
-    /// The base coordinates, as [`flowlet::Flow::latent`], to the bit.
+    /// The base coordinates, as [`flowlet::Flow::latent`], to the bit (rounded to f32 where they are in fixed point).
     ///
     /// # Errors
     /// [`ReadingError`], as on the device, and for another number of values.
     pub fn latent(&self, reading: &[f32], context: &[f32]) -> Result<Vec<f32>, ReadingError> {
-        self.to_base(reading, context).map(|(z, _)| z)
+        self.both(reading, context).map(|(z, _)| z)
     }
 
     /// Score, p-value and alarm, as [`flowlet::Detector::assess`], to the bit.
@@ -85,8 +110,11 @@ impl<'a> Scorer<'a> {
     /// [`ReadingError`], as on the device, and for another number of values.
     pub fn assess(&self, reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError> {
         let log_prob = self.log_prob(reading, context)?;
-        let (p_value, alarm) = (self.calibration.p_value(-log_prob), self.calibration.alarm(-log_prob));
-        Ok(Assessment { log_prob, p_value, alarm })
+        let p_value = match self.arithmetic {
+            Arithmetic::F32SeparateMultiplyAdd => self.calibration.p_value::<f32>(-log_prob),
+            Arithmetic::Fixed16Saturating => self.calibration.p_value::<Fixed>(-log_prob),
+        };
+        Ok(Assessment { log_prob, p_value, alarm: self.calibration.alarm(-log_prob) })
     }
 
     /// Base coordinates and log-density in double precision, on the same stored values: what single precision is
@@ -112,8 +140,19 @@ impl<'a> Scorer<'a> {
     pub fn sample(&self, rng: &mut impl Rng, context: &[f32]) -> Vec<f32> {
         assert!(self.samples, "the layers have no direction base -> data");
         let mut x = self.base.sample(rng);
-        self.layers.forward(&mut x, context);
-        x
+        match self.arithmetic {
+            Arithmetic::F32SeparateMultiplyAdd => {
+                self.layers.forward(&mut x, context);
+                x
+            }
+            Arithmetic::Fixed16Saturating => {
+                let read =
+                    |values: &[f32]| -> Vec<Fixed> { values.iter().map(|value| Fixed::from_f32(*value)).collect() };
+                let (mut x, context) = (read(&x), read(context));
+                self.layers.forward_fixed(&mut x, &context);
+                x.into_iter().map(Fixed::to_f32).collect()
+            }
+        }
     }
 
     /// From scores to p-values and alarms.

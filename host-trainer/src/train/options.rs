@@ -1,12 +1,15 @@
 //! What can be chosen about a fit, and what is chosen by default.
 
 use super::families::Architecture;
+use crate::model::architecture::Numerics;
 
 /// How a fit is run.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// Shape of the model.
     pub architecture: Architecture,
+    /// What the device computes in, apart from its nets. The fit itself does not depend on it.
+    pub numerics: Numerics,
     /// Source of all randomness: the same seed on the same machine gives the same parameters, bit for bit.
     pub seed: u64,
     /// Rows per step; the steps of a pass are of nearly equal size.
@@ -47,6 +50,7 @@ impl Options {
     pub fn for_features(features: usize) -> Self {
         Self {
             architecture: Architecture::for_features(features),
+            numerics: Numerics::default(),
             seed: 0,
             batch_rows: 128,
             learning_rate: 5e-3,

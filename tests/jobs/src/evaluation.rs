@@ -7,7 +7,7 @@ use core::hint::black_box;
 use flowlet::conditioner::int8::{Dense, Requantization, dense_fields};
 use flowlet::conditioner::{Autoregress, Quad};
 use flowlet::schema::{Field, Format, Mixing, Record, Rule, Schema};
-use flowlet::{Base, Flow, Forward, Inverse, Layer, Libm, MaskedAutoregressive, Monotone, StandardNormal};
+use flowlet::{Base, Fixed, Flow, Forward, Inverse, Layer, Libm, MaskedAutoregressive, Monotone, Real, StandardNormal};
 use rand_core::TryRng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -22,6 +22,45 @@ where
     let log_det = flow.layers.inverse(&mut z, context);
     let log_prob = flow.log_prob(x, context).unwrap_or(f32::NAN);
     write(results, z.into_iter().chain([log_det, log_prob]))
+}
+
+/// Data -> base through a flow in fixed point: base coordinates, log-determinant and log-density, in halves.
+pub fn density_fixed<L, const D: usize, const C: usize>(
+    image: &[u8],
+    point: &[f32],
+    results: &mut [f32],
+) -> Option<usize>
+where
+    L: Layer + Inverse<D, C, Fixed> + FromBytes + KnownLayout + Immutable,
+{
+    let flow = Flow::<D, L, StandardNormal<D>, C, Fixed>::ref_from_bytes(image).ok()?;
+    let (x, context) = split::<D, C>(point)?;
+    let (x, context) = (x.map(Fixed::from_f32), context.map(Fixed::from_f32));
+    let mut z = x;
+    let log_det = flow.layers.inverse(&mut z, &context);
+    let log_prob = flow.log_prob(&x, &context).unwrap_or(Fixed::NEG_INFINITY);
+    write(results, z.into_iter().chain([log_det, log_prob]).flat_map(halves))
+}
+
+/// Base -> data through a layer in fixed point: the sample and the log-determinant, in halves.
+pub fn forward_fixed<L, const D: usize, const C: usize>(
+    image: &[u8],
+    point: &[f32],
+    results: &mut [f32],
+) -> Option<usize>
+where
+    L: Forward<D, C, Fixed> + FromBytes + KnownLayout + Immutable,
+{
+    let layer = L::ref_from_bytes(image).ok()?;
+    let (z, context) = split::<D, C>(point)?;
+    let mut x = z.map(Fixed::from_f32);
+    let log_det = layer.forward(&mut x, &context.map(Fixed::from_f32));
+    write(results, x.into_iter().chain([log_det]).flat_map(halves))
+}
+
+/// All bits of a fixed-point number, in numbers that an f32 holds.
+fn halves(value: Fixed) -> [f32; 2] {
+    [(value.bits() >> 16) as f32, (value.bits() & 0xFFFF) as f32]
 }
 
 /// Base -> data through a layer: the sample and the log-determinant.

@@ -1,7 +1,7 @@
 //! Every family of the registry, twice in a row behind permutations, on five features with two context values.
 
 use flowlet::schema::Schema;
-use flowlet::{Chain, Flow, Forward, Inverse, Layer, Permute, StandardNormal, registry};
+use flowlet::{Chain, Flow, Forward, Inverse, Layer, Permute, Real, StandardNormal, registry};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::{Job, evaluation};
@@ -18,16 +18,16 @@ impl<L: Layer> Layer for Once<L> {
     const SCHEMA: Schema = L::SCHEMA;
 }
 
-impl<L: Inverse<D, C>, const D: usize, const C: usize> Inverse<D, C> for Once<L> {
+impl<L: Inverse<D, C, T>, const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Once<L> {
     #[inline(never)]
-    fn inverse(&self, x: &mut [f32; D], context: &[f32; C]) -> f32 {
+    fn inverse(&self, x: &mut [T; D], context: &[T; C]) -> T {
         self.0.inverse(x, context)
     }
 }
 
-impl<L: Forward<D, C>, const D: usize, const C: usize> Forward<D, C> for Once<L> {
+impl<L: Forward<D, C, T>, const D: usize, const C: usize, T: Real> Forward<D, C, T> for Once<L> {
     #[inline(never)]
-    fn forward(&self, z: &mut [f32; D], context: &[f32; C]) -> f32 {
+    fn forward(&self, z: &mut [T; D], context: &[T; C]) -> T {
         self.0.forward(z, context)
     }
 }
@@ -76,6 +76,30 @@ macro_rules! forward {
     };
 }
 
+macro_rules! fixed {
+    ($d:literal, $c:literal; $($name:ident: $directions:ident $layer:ty;)*) => { &[$(fixed!(@$directions $name $d, $c, $layer)),*] };
+    (@forward $name:ident $d:literal, $c:literal, $layer:ty) => {
+        job!(
+            concat!(stringify!($name), ", forward in fixed point"),
+            $d,
+            $c,
+            Twice<$layer, $d>,
+            evaluation::forward_fixed::<Twice<$layer, $d>, $d, $c>,
+            &<Twice<$layer, $d> as Layer>::SCHEMA
+        )
+    };
+    (@$any:ident $name:ident $d:literal, $c:literal, $layer:ty) => {
+        job!(
+            concat!(stringify!($name), ", inverse in fixed point"),
+            $d,
+            $c,
+            Flow<$d, Twice<$layer, $d>, StandardNormal<$d>, $c>,
+            evaluation::density_fixed::<Twice<$layer, $d>, $d, $c>,
+            &<Twice<$layer, $d> as Layer>::SCHEMA
+        )
+    };
+}
+
 macro_rules! bases {
     ($d:literal, $c:literal; $($name:ident: $directions:ident $base:ty;)*) => {
         &[$(
@@ -103,3 +127,7 @@ pub const FLOATS: &[&[Job]] =
 /// With a net in int8.
 pub const QUANTIZED: &[&[Job]] =
     &[registry!(inverse, Int8, d = 5, a = 2, b = 3, c = 2), registry!(forward, Int8, d = 5, a = 2, b = 3, c = 2)];
+
+/// In fixed point: those without a net, and those with a net in int8.
+pub const FIXED: &[&[Job]] =
+    &[registry!(fixed, None, d = 5, a = 2, b = 3, c = 2), registry!(fixed, Int8, d = 5, a = 2, b = 3, c = 2)];

@@ -3,13 +3,15 @@
 
 pub mod arithmetic;
 mod costs;
+mod elementary;
 mod evaluation;
 mod families;
 mod kernels;
 
 pub use {
     costs::COSTS,
-    families::{FAMILIES, FLOATS, QUANTIZED},
+    elementary::ELEMENTARY,
+    families::{FAMILIES, FIXED, FLOATS, QUANTIZED},
     kernels::KERNELS,
 };
 

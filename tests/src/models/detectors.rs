@@ -1,12 +1,15 @@
 //! A list of whole models, for laws that hold for each.
 
+use std::borrow::Borrow;
+
 use flowlet::base::BaseRecord;
 use flowlet::model_file::{Architecture, LoadError};
+use flowlet::real::Scalar;
 use flowlet::{
-    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Float,
-    Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath, Mixture,
-    Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Turned,
-    scale, spline,
+    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Fast,
+    Fixed, Float, Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath,
+    Mixture, Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize,
+    StudentT, Turned, scale, spline,
 };
 use rand::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -41,36 +44,38 @@ pub trait AnyDetector {
 
 struct Typed<F, const N: usize>(std::marker::PhantomData<F>);
 
-impl<const D: usize, L, B, const C: usize, const N: usize> AnyDetector for Typed<Flow<D, L, B, C>, N>
+impl<const D: usize, L, B, const C: usize, T: Scalar, const N: usize> AnyDetector for Typed<Flow<D, L, B, C, T>, N>
 where
-    L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable + 'static,
-    B: Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable + 'static,
+    L: Layer + Inverse<D, C, T> + Forward<D, C, T> + FromBytes + KnownLayout + Immutable + 'static,
+    B: Base<D, T> + Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable + 'static,
 {
     fn architecture(&self) -> &'static Architecture {
-        const { &Detector::<Flow<D, L, B, C>, N>::ARCHITECTURE }
+        const { &Detector::<Flow<D, L, B, C, T>, N>::ARCHITECTURE }
     }
 
     fn load_in_place(&self, file: &[u8]) -> Result<(), LoadError> {
-        Detector::<Flow<D, L, B, C>, N>::from_flash(file).map(|_| ())
+        Detector::<Flow<D, L, B, C, T>, N>::from_flash(file).map(|_| ())
     }
 
     fn load_by_postcard(&self, file: &[u8]) -> Result<(), LoadError> {
-        Detector::<Flow<D, L, B, C>, N>::from_postcard(file).map(|_| ())
+        Detector::<Flow<D, L, B, C, T>, N>::from_postcard(file).map(|_| ())
     }
 
     fn assess(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError> {
-        Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file").assess_slice(reading, context)
+        Detector::<Flow<D, L, B, C, T>, N>::from_flash(file).expect("a good file").assess_slice(reading, context)
     }
 
     fn latent(&self, file: &[u8], reading: &[f32], context: &[f32]) -> Result<Vec<f32>, ReadingError> {
-        let model = Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file");
+        let model = Detector::<Flow<D, L, B, C, T>, N>::from_flash(file).expect("a good file");
         let (reading, context) = (reading.try_into().expect("D values"), context.try_into().expect("C values"));
-        model.flow.latent(reading, context).map(Vec::from)
+        let latent = model.flow.latent(T::read(reading).borrow(), T::read(context).borrow())?;
+        Ok(latent.map(T::to_f32).to_vec())
     }
 
     fn sample(&self, file: &[u8], rng: &mut dyn Rng, context: &[f32]) -> Vec<f32> {
-        let model = Detector::<Flow<D, L, B, C>, N>::from_flash(file).expect("a good file");
-        model.flow.sample(rng, context.try_into().expect("C values")).to_vec()
+        let model = Detector::<Flow<D, L, B, C, T>, N>::from_flash(file).expect("a good file");
+        let context = context.try_into().expect("C values");
+        model.flow.sample(rng, T::read(context).borrow()).map(T::to_f32).to_vec()
     }
 }
 
@@ -97,6 +102,9 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
         "int8, odd": Flow<5, Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Int8<1, 4, 0, 2>>, Reverse>; 4]>>, 1;
         "cube": Flow<1, Chain<Standardize<1>, Cube>>, 4;
         "cubes in between": Flow<5, Chain<[Chain<Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Cube>, Reverse>; 3], Standardize<5>>>, 4;
+        "fast": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Fast>>; 4]>>, 4;
+        "fixed point": Flow<8, Couplings<8, 4, 4, Int8<1, 8, 1, 2>, 6>, StandardNormal<8>, 0, Fixed>, 128;
+        "fixed point, f32 nets, a context": Flow<3, Chain<Standardize<3>, [Chain<Permute<3>, AffineCoupling<1, 2, Float<1, 2, 0, 1>>>; 4]>, StudentT<3>, 2, Fixed>, 16;
         "micromath": Flow<5, Chain<[Chain<AffineCoupling<2, 3, Int8<1, 4, 1, 2>, Micromath>, Reverse>; 4], Standardize<5>>, StandardNormal<5, Micromath>>, 4;
         "splines": Flow<5, Chain<Standardize<5>, [Chain<Permute<5>, Coupling<2, 3, Int8<1, 4, 1, 18>, Spline<8>>>; 3]>>, 4;
         "floored splines": Flow<5, Chain<Coupling<2, 3, Float<1, 2, 0, 9>, Turned<Spline<4, spline::Floored>>>, Chain<Reverse, Coupling<3, 2, Float<2, 2, 0, 48>, Spline<32, spline::Floored>>>>, StandardNormal<5>, 2>, 4;

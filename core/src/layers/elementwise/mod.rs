@@ -293,7 +293,7 @@ mod tests {
 
     /// Density and latent at x: all refused, or all numbers.
     fn outside<M: Map>(map: M, x: f32) -> bool {
-        let flow: Flow<1, Elementwise<1, M>> = Flow { layers: Elementwise::new([map]), base: StandardNormal::new() };
+        let flow: Flow<1, Elementwise<1, M>> = Flow::new(Elementwise::new([map]), StandardNormal::new());
         let (log_prob, latent) = (flow.log_prob(&[x], &[]), flow.latent(&[x], &[]));
         assert_eq!(log_prob.err(), latent.err());
         log_prob == Err(ReadingError::OutsideSupport)
@@ -322,7 +322,7 @@ mod tests {
         }
         // A singularity is no such case.
         let flow: Flow<1, Elementwise<1, Power>> =
-            Flow { layers: Elementwise::new([Power { exponent: 5 }]), base: StandardNormal::new() };
+            Flow::new(Elementwise::new([Power { exponent: 5 }]), StandardNormal::new());
         assert_eq!(flow.log_prob(&[0.0], &[]), Err(ReadingError::Singular));
         assert_eq!(flow.latent(&[0.0], &[]), Ok([0.0]));
     }

@@ -55,6 +55,9 @@ fn flowlet_evaluate(evaluate: Evaluate, image: &[u8], point: &[f32], results: &m
 }
 
 /// Evaluates what the stream asks for.
+///
+/// # Panics
+/// On a stream that is none.
 pub fn serve(lists: &[&[Job]]) -> ! {
     let mut stream = Stream(board::start());
     let mut buffer = [0_u32; BUFFER / 4];

@@ -3,11 +3,23 @@
 //! | type | largest relative error of `exp` | `ln` | `sqrt` | `cbrt` | `tanh` | `exp_m1` | `ln_1p` | `cos` |
 //! |---|---|---|---|---|---|---|---|---|
 //! | [`Libm`] | 7e-8 | 8e-8 | 6e-8 | 6e-8 | 2e-7 | 9e-8 | 9e-8 | 6e-8 |
+//! | [`Fast`] | 1.6e-7 | absolute: 4e-8 for 1/2 to 2, 4.2e-6 | as [`Libm`] | as [`Libm`] | absolute: 2e-7 | of e^x: 3e-7 | absolute: as `ln` | as [`Libm`] |
 //! | [`Micromath`] | 2.4e-3 | all others as [`Libm`] | | | | | | |
+//! | of [`Fixed`](crate::Fixed) | absolute: 8e-6, and 1e-7 of e^x | absolute: 8e-6 | absolute: 8e-6 | absolute: 1.6e-5 | absolute: 3e-5 | absolute: 8e-6 and 1e-7 of e^x | absolute: 8e-6 | absolute: 2e-4 |
 //!
 //! Over all normal numbers, `exp` up to an absolute value of 87; 6e-8 is half a unit in the last place. A test of this
 //! module sweeps both and holds them to these bounds. [`Libm`] is computed in integers and correctly ordered f32
 //! operations only, so its bits are the same on every target.
+
+mod fast;
+mod fixed;
+mod integer;
+mod libm;
+mod micromath;
+
+pub use fast::Fast;
+pub use libm::Libm;
+pub use micromath::Micromath;
 
 use crate::real::Real;
 
@@ -52,153 +64,13 @@ pub trait ElementaryName {
     const NAME: &'static str;
 }
 
-/// `libm`: accurate to the last bits, the same bits on every target. The default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Libm;
-
-impl ElementaryName for Libm {
-    const NAME: &'static str = "Libm";
-}
-
-impl Elementary<f32> for Libm {
-    #[inline]
-    fn exp(x: f32) -> f32 {
-        libm::expf(x)
-    }
-
-    #[inline]
-    fn ln(x: f32) -> f32 {
-        libm::logf(x)
-    }
-
-    #[inline]
-    fn sqrt(x: f32) -> f32 {
-        libm::sqrtf(x)
-    }
-
-    #[inline]
-    fn cbrt(x: f32) -> f32 {
-        libm::cbrtf(x)
-    }
-
-    #[inline]
-    fn tanh(x: f32) -> f32 {
-        libm::tanhf(x)
-    }
-
-    #[inline]
-    fn exp_m1(x: f32) -> f32 {
-        libm::expm1f(x)
-    }
-
-    #[inline]
-    fn ln_1p(x: f32) -> f32 {
-        libm::log1pf(x)
-    }
-
-    #[inline]
-    fn cos(x: f32) -> f32 {
-        libm::cosf(x)
-    }
-}
-
-impl Elementary<f64> for Libm {
-    fn exp(x: f64) -> f64 {
-        libm::exp(x)
-    }
-
-    fn ln(x: f64) -> f64 {
-        libm::log(x)
-    }
-
-    fn sqrt(x: f64) -> f64 {
-        libm::sqrt(x)
-    }
-
-    fn cbrt(x: f64) -> f64 {
-        libm::cbrt(x)
-    }
-
-    fn tanh(x: f64) -> f64 {
-        libm::tanh(x)
-    }
-
-    fn exp_m1(x: f64) -> f64 {
-        libm::expm1(x)
-    }
-
-    fn ln_1p(x: f64) -> f64 {
-        libm::log1p(x)
-    }
-
-    fn cos(x: f64) -> f64 {
-        libm::cos(x)
-    }
-}
-
-/// `micromath`: smaller, and fast without an FPU, for couplings only.
-///
-/// Its `exp` is off by up to 0.24 %, while the log-determinant counts the exact log-scale: a density with it is off by
-/// as much per transformed feature and no longer integrates to 1 exactly. Round trips stay exact, because both
-/// directions of a coupling use the same `exp`. Its other functions are too coarse for log-determinants and for the
-/// tails of a sampled base, so those are `libm`'s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Micromath;
-
-impl ElementaryName for Micromath {
-    const NAME: &'static str = "Micromath";
-}
-
-impl Elementary<f32> for Micromath {
-    #[inline]
-    fn exp(x: f32) -> f32 {
-        // The newtype, not the extension trait: std's methods shadow the trait's without a word.
-        micromath::F32(x).exp().0
-    }
-
-    #[inline]
-    fn ln(x: f32) -> f32 {
-        libm::logf(x)
-    }
-
-    #[inline]
-    fn sqrt(x: f32) -> f32 {
-        libm::sqrtf(x)
-    }
-
-    #[inline]
-    fn cbrt(x: f32) -> f32 {
-        libm::cbrtf(x)
-    }
-
-    #[inline]
-    fn tanh(x: f32) -> f32 {
-        libm::tanhf(x)
-    }
-
-    #[inline]
-    fn exp_m1(x: f32) -> f32 {
-        libm::expm1f(x)
-    }
-
-    #[inline]
-    fn ln_1p(x: f32) -> f32 {
-        libm::log1pf(x)
-    }
-
-    #[inline]
-    fn cos(x: f32) -> f32 {
-        libm::cosf(x)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
 
-    use super::{Elementary, Libm, Micromath};
+    use super::{Elementary, Fast, Libm, Micromath};
+    use crate::Fixed;
+    use crate::real::Real;
 
     /// Floats between two positive ones, all exponents alike.
     fn between(low: f32, high: f32) -> impl Iterator<Item = f32> {
@@ -249,6 +121,73 @@ mod tests {
             assert!(same(Micromath::exp_m1(x), Libm::exp_m1(x)) && same(Micromath::ln_1p(x), Libm::ln_1p(x)));
             assert!(same(Micromath::cos(x), Libm::cos(x)));
         }
+    }
+
+    /// The largest absolute error.
+    fn absolute(values: impl Iterator<Item = f32>, found: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
+        values.fold(0.0, |largest: f64, x| largest.max((f64::from(found(x)) - exact(f64::from(x))).abs()))
+    }
+
+    #[test]
+    fn errors_of_the_fast_ones_are_as_stated() {
+        let exponents = || both_signs(between(1e-10, 87.0));
+        check("Fast exp", error(exponents(), <Fast as Elementary<f32>>::exp, libm::exp), 1.6e-7);
+        check("Fast ln near 1", absolute(between(0.5, 2.0), <Fast as Elementary<f32>>::ln, libm::log), 4e-8);
+        let all = || between(f32::MIN_POSITIVE, f32::MAX);
+        check("Fast ln", absolute(all(), <Fast as Elementary<f32>>::ln, libm::log), 4.2e-6);
+        let wide = || both_signs(between(1e-10, 30.0));
+        check("Fast tanh", absolute(wide(), <Fast as Elementary<f32>>::tanh, libm::tanh), 2e-7);
+        let of_exp = wide().fold(0.0, |largest: f64, x| {
+            let error = f64::from(<Fast as Elementary<f32>>::exp_m1(x)) - libm::expm1(x.into());
+            largest.max(error.abs() / libm::exp(x.into()).max(1.0))
+        });
+        check("Fast exp_m1", of_exp, 3e-7);
+        check("Fast ln_1p", absolute(both_signs(between(1e-10, 0.9)), Fast::ln_1p, libm::log1p), 4e-7);
+    }
+
+    #[test]
+    fn errors_in_fixed_point_are_as_stated() {
+        let double = |x: Fixed| f64::from(x.bits()) / 65536.0;
+        let all = |from: i32, to: i32, step: usize| (from..to).step_by(step).map(Fixed::from_bits);
+        type Function = fn(Fixed) -> Fixed;
+        let largest = |values: &mut dyn Iterator<Item = Fixed>, found: Function, exact: &dyn Fn(f64) -> f64| {
+            values.fold(0.0, |largest: f64, x| largest.max((double(found(x)) - exact(double(x))).abs()))
+        };
+        let positive = || all(1, 32_000 << 16, 10_007);
+        let any = || all(-20 << 16, 20 << 16, 13);
+        check("Fixed exp", largest(&mut all(-20 << 16, 1 << 16, 3), Libm::exp, &libm::exp), 8e-6);
+        let relative = all(1 << 16, 10 << 16, 5).fold(0.0, |largest: f64, x| {
+            let exact = libm::exp(double(x));
+            largest.max(((double(Libm::exp(x)) - exact).abs() - 8e-6) / exact)
+        });
+        check("Fixed exp, above", relative, 1.2e-7);
+        check("Fixed ln", largest(&mut positive(), Libm::ln, &libm::log), 8e-6);
+        check("Fixed sqrt", largest(&mut positive(), Libm::sqrt, &libm::sqrt), 8e-6);
+        check("Fixed cbrt", largest(&mut positive(), Libm::cbrt, &libm::cbrt), 1.6e-5);
+        check("Fixed tanh", largest(&mut any(), Libm::tanh, &libm::tanh), 3e-5);
+        check("Fixed cos", largest(&mut any(), Libm::cos, &libm::cos), 2e-4);
+        check("Fixed ln_1p", largest(&mut positive(), Libm::ln_1p, &libm::log1p), 8e-6);
+        check("Fixed softplus", largest(&mut any(), Libm::softplus, &|x| libm::log1p(libm::exp(x))), 2.4e-5);
+        check("Fixed sigmoid", largest(&mut any(), Libm::sigmoid, &|x| 1.0 / (1.0 + libm::exp(-x))), 2.4e-5);
+    }
+
+    #[test]
+    fn far_off_arguments_of_the_fast_ones_saturate() {
+        for x in [88.8_f32, 1e4, f32::MAX, f32::INFINITY] {
+            assert_eq!(Fast::exp(x), f32::INFINITY);
+            assert_eq!(Fast::exp(-2.0 * x), 0.0);
+        }
+        assert_eq!((Fast::exp(0.0_f32), Fast::exp(-0.0), Fast::ln(1.0)), (1.0, 1.0, 0.0));
+        assert!(Fast::exp(f32::NAN).is_nan() && Fast::ln(f32::NAN).is_nan() && Fast::ln(-1.0).is_nan());
+        assert_eq!((Fast::ln(0.0), Fast::ln(f32::INFINITY)), (f32::NEG_INFINITY, f32::INFINITY));
+        assert!((Fast::ln(1e-40) - libm::logf(1e-40)).abs() < 1e-5);
+        let fixed = |x: f32| Fixed::from_f32(x);
+        for x in [11.0, 30_000.0, f32::MAX, f32::INFINITY] {
+            assert_eq!(Libm::exp(fixed(x)), Fixed::LARGEST);
+            assert_eq!(Libm::exp(fixed(-x)).bits(), i32::from(x == 11.0));
+        }
+        assert_eq!(Libm::ln(fixed(0.0)), Fixed::NEG_INFINITY);
+        assert_eq!(Libm::ln(fixed(-3.0)), Fixed::NEG_INFINITY);
     }
 
     #[test]

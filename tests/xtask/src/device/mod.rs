@@ -1,17 +1,23 @@
 //! `cargo xtask bench device`: what kernels and a whole score cost on emulated devices.
 
+mod models;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use flowlet_firmware::model::{MODEL, Model};
-use flowlet_jobs::KERNELS;
-use flowlet_tests::emulator::{Backend, Board, Build, Call, Conversation, Options, build, run};
+use flowlet_firmware::message::Response;
+use flowlet_jobs::{ELEMENTARY, Job, KERNELS};
+use flowlet_tests::emulator::{Backend, Board, Build, Call, Conversation, Image, Options, build, run};
 use flowlet_tests::jobs::{Task, on_device, ordinary_point};
+use flowlet_trainer::model::{Model, rust_source};
+use models::{Counted, MODELS};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
+
+use crate::setup;
 
 /// Points that a count is of.
 const POINTS: usize = 200;
@@ -24,6 +30,7 @@ const TOLERANCE: f64 = 0.02;
 struct Figure {
     what: String,
     target: String,
+    core: String,
     emulator: String,
     /// Mean over the points.
     instructions: f64,
@@ -50,9 +57,21 @@ pub struct Request {
 /// Counts, prints tables, and compares.
 pub fn bench(request: &Request) -> Result<()> {
     let mut figures = Vec::new();
+    let path = setup::root().join("firmware/model/rig.flow");
+    let file = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let committed = Model::from_bytes(&file).with_context(|| path.display().to_string())?;
     for board in Board::ALL {
-        figures.extend(kernels(board)?);
-        figures.push(score(board)?);
+        figures.extend(alone(board, "kernels", KERNELS)?);
+        let firmware = build(&Build { board, ..Build::default() })?;
+        let baseline = build(&Build { board, baseline: true, ..Build::default() })?;
+        figures.push(score(board, "score coupling int8", &committed, &firmware, &baseline)?);
+        // The Cortex-M7 runs the Cortex-M4F's firmware.
+        if board != Board::Mps2An500 {
+            figures.extend(others(board)?);
+        }
+        if in_full(board) {
+            figures.extend(alone(board, "elementary", ELEMENTARY)?);
+        }
     }
     println!("{}", markdown(&figures));
     if let Some(path) = &request.json {
@@ -62,16 +81,16 @@ pub fn bench(request: &Request) -> Result<()> {
     request.check.as_deref().map_or(Ok(()), |path| compare(&figures, path))
 }
 
-/// Every kernel alone on one board; what the call costs besides is subtracted.
-fn kernels(board: Board) -> Result<Vec<Figure>> {
-    let firmware = build(&Build { board, example: Some("kernels"), ..Build::default() })?;
-    let tasks = Task::all(KERNELS, POINTS, ordinary_point, &mut ChaCha8Rng::seed_from_u64(0));
+/// Every job alone on one board; what the call costs besides is subtracted.
+fn alone(board: Board, example: &'static str, jobs: &'static [&'static [Job]]) -> Result<Vec<Figure>> {
+    let firmware = build(&Build { board, example: Some(example), ..Build::default() })?;
+    let tasks = Task::all(jobs, POINTS, ordinary_point, &mut ChaCha8Rng::seed_from_u64(0));
     let counted = Options { count: Some("flowlet_evaluate".to_owned()), ..Options::default() };
     let (results, outcome) = on_device(Backend::Rsemu, &firmware, &tasks, &counted)?;
     let mut calls = outcome.calls.chunks_exact(POINTS);
     let mut figures = Vec::new();
     for (pair, results) in tasks.chunks_exact(2).zip(results.chunks_exact(2)) {
-        let [_, task] = pair else { bail!("a kernel has no job for what it costs besides") };
+        let [_, task] = pair else { bail!("a job has none for what it costs besides") };
         ensure!(task.on_host() == results[1], "{board} differs from the host: {}", task.job.name);
         let (Some(besides), Some(calls)) = (calls.next(), calls.next()) else { bail!("calls were not counted") };
         let besides = Mean::of(besides);
@@ -79,6 +98,7 @@ fn kernels(board: Board) -> Result<Vec<Figure>> {
         figures.push(Figure {
             what: task.job.name.to_owned(),
             target: board.target().to_owned(),
+            core: board.core().to_owned(),
             emulator: Backend::Rsemu.to_string(),
             instructions: mean.instructions - besides.instructions,
             instructions_max: mean.most - besides.instructions as u64,
@@ -93,39 +113,78 @@ fn kernels(board: Board) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// A score of the committed model of the rig, p-value included.
-fn score(board: Board) -> Result<Figure> {
-    let firmware = build(&Build { board, ..Build::default() })?;
-    let baseline = build(&Build { board, baseline: true, ..Build::default() })?;
-    let size = firmware.sections()?.over(&baseline.sections()?, Model::FLASH)?;
-    // Readings around what the model was fitted on.
-    let (mean, scales) = (MODEL.flow.layers.0.mean, MODEL.flow.layers.0.inverse_scale);
+/// Whether all families and functions are counted on a board: one with, two without an FPU.
+fn in_full(board: Board) -> bool {
+    matches!(board, Board::Mps2An386 | Board::Microbit | Board::Virt)
+}
+
+/// Scores of other models on one board.
+fn others(board: Board) -> Result<Vec<Figure>> {
+    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let source = directory.path().join("counted.rs");
+    let mut baseline = None;
+    let counted = MODELS.iter().filter(|counted| counted.everywhere || in_full(board));
+    let figure = |counted: &Counted| {
+        let model = counted.model();
+        fs::write(&source, rust_source(&model, "counted.flow"))?;
+        fs::write(source.with_extension("flow"), model.to_bytes())?;
+        let linked = |baseline| build(&Build { board, baseline, model: Some(source.clone()), ..Build::default() });
+        // All models have the same features, so their firmware without scoring is the same.
+        let baseline = match &mut baseline {
+            Some(baseline) => baseline,
+            none => none.insert(linked(true)?),
+        };
+        score(board, counted.what, &model, &linked(false)?, baseline)
+    };
+    counted.map(figure).collect()
+}
+
+/// A score, p-value included, which the firmware has and the baseline has not.
+fn score(board: Board, what: &str, model: &Model, firmware: &Image, baseline: &Image) -> Result<Figure> {
+    let core = model.core();
+    let size = firmware.sections()?.over(&baseline.sections()?, core.size())?;
+    // Readings around what the model was fitted on: a standardization comes first.
+    let features = core.features;
+    let stored: Vec<f32> = model.body().chunks_exact(4).take(2 * features).map(float).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let readings: Vec<Vec<f32>> = (0..POINTS)
         .map(|n| {
-            let point = ordinary_point(mean.len(), n, &mut rng);
+            let point = ordinary_point(features, n, &mut rng);
+            let (mean, scales) = stored.split_at(features);
             point.iter().zip(mean).zip(scales).map(|((z, mean), inverse)| z / inverse + mean).collect()
         })
         .collect();
     let mut conversation = Conversation::new(readings.clone(), 1);
     let counted = Options { count: Some("flowlet_score".to_owned()), ..Options::default() };
-    let outcome = run(Backend::Rsemu, &firmware, &mut conversation, &counted)?.check()?;
+    let outcome = run(Backend::Rsemu, firmware, &mut conversation, &counted)?.check()?;
     let answers = conversation.finish()?;
+    let scorer = model.scorer();
+    for (reading, answer) in readings.iter().zip(&answers.readings) {
+        let expected = scorer.assess(reading, &[])?;
+        let Response::Assessment { log_prob, p_value, .. } = *answer else { bail!("{board}: {answer:?}") };
+        let same = (log_prob.to_bits(), p_value.to_bits()) == (expected.log_prob.to_bits(), expected.p_value.to_bits());
+        ensure!(same, "{board} differs from the host: {what} of {reading:?}");
+    }
     ensure!(answers.readings.len() == POINTS, "{board} answered {} readings of {POINTS}", answers.readings.len());
     let mean = Mean::of(&outcome.calls);
     Ok(Figure {
-        what: "score coupling int8".to_owned(),
+        what: what.to_owned(),
         target: board.target().to_owned(),
+        core: board.core().to_owned(),
         emulator: Backend::Rsemu.to_string(),
         instructions: mean.instructions,
         instructions_max: mean.most,
         modelled_cycles: mean.cycles,
-        macs: Model::MACS,
+        macs: core.layers.macs(),
         code_bytes: Some(size.code_bytes),
-        model_bytes: Model::FLASH,
+        model_bytes: core.size(),
         stack_bytes: mean.stack,
         static_bytes: size.static_ram_bytes,
     })
+}
+
+fn float(bytes: &[u8]) -> f32 {
+    f32::from_le_bytes(bytes.try_into().expect("chunks of four"))
 }
 
 /// What calls cost.
@@ -158,11 +217,14 @@ fn markdown(figures: &[Figure]) -> String {
              |---|---:|---:|---:|---:|---:|---:|---:|---:|",
             board.core()
         );
-        for figure in figures.iter().filter(|figure| figure.target == board.target()) {
-            let a_mac = |value: f64| value / figure.macs as f64;
+        for figure in figures.iter().filter(|figure| figure.core == board.core()) {
+            let a_mac = |value: f64| match figure.macs {
+                0 => String::new(),
+                macs => format!("{:.2}", value / macs as f64),
+            };
             let _ = writeln!(
                 text,
-                "| {} | {:.0} | {} | {:.2} | {:.0} | {:.2} | {} | {} | {} |",
+                "| {} | {:.0} | {} | {} | {:.0} | {} | {} | {} | {} |",
                 figure.what,
                 figure.instructions,
                 figure.instructions_max,
@@ -186,9 +248,9 @@ fn compare(figures: &[Figure], path: &Path) -> Result<()> {
     let committed: Vec<Figure> = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let mut worse = Vec::new();
     for committed in &committed {
-        let same = |figure: &&Figure| figure.what == committed.what && figure.target == committed.target;
+        let same = |figure: &&Figure| figure.what == committed.what && figure.core == committed.core;
         let Some(found) = figures.iter().find(same) else {
-            bail!("{} has {} on {}, which was not measured", path.display(), committed.what, committed.target);
+            bail!("{} has {} on {}, which was not measured", path.display(), committed.what, committed.core);
         };
         let code = |figure: &Figure| figure.code_bytes.unwrap_or(0) as f64;
         for (name, now, before) in [
@@ -198,7 +260,7 @@ fn compare(figures: &[Figure], path: &Path) -> Result<()> {
             ("static_bytes", found.static_bytes as f64, committed.static_bytes as f64),
         ] {
             if now > before * (1.0 + TOLERANCE) {
-                worse.push(format!("{} on {}: {name} {now:.0}, was {before:.0}", found.what, found.target));
+                worse.push(format!("{} on {}: {name} {now:.0}, was {before:.0}", found.what, found.core));
             }
         }
     }

@@ -129,6 +129,39 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
             .map_err(|_| LoadError::BodyLength { expected: size_of::<Self>(), found: body.len() })
     }
 
+    /// What [`Detector::verify`] holds the model to: a checksum of its bytes, computed by the compiler.
+    ///
+    /// ```ignore
+    /// const CHECKSUM: u32 = Pump::checksum(include_bytes!("pump.flow"));
+    /// ```
+    ///
+    /// # Panics
+    /// In the compiler, as [`Detector::from_file`].
+    #[must_use]
+    pub const fn checksum(file: &[u8]) -> u32 {
+        match Self::check(file) {
+            Ok(body) => model_file::body_checksum(body),
+            Err(error) => stop(&error),
+        }
+    }
+
+    /// Whether the model in memory is still the one that was checked: reads every byte, at boot or whenever there is time.
+    /// Every single flipped bit is found.
+    ///
+    /// # Errors
+    /// [`LoadError::Crc`]: the memory is damaged, and nothing that the model says means anything.
+    pub fn verify(&self, checksum: u32) -> Result<(), LoadError>
+    where
+        L: FromBytes + Immutable,
+        B: FromBytes + Immutable,
+    {
+        let () = Self::CHECKED;
+        match model_file::words_checksum(image::words(self)) {
+            found if found == checksum => Ok(()),
+            found => Err(LoadError::Crc { expected: checksum, found }),
+        }
+    }
+
     /// The body of `file`, all checks passed.
     const fn check(file: &[u8]) -> Result<&[u8], LoadError> {
         let () = Self::CHECKED;

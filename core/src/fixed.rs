@@ -137,7 +137,8 @@ impl Div for Fixed {
             return Self(0);
         }
         let (size, divisor) = (self.0.unsigned_abs(), other.0.unsigned_abs());
-        let (mut quotient, mut rest) = if size < divisor { (0, size) } else { (size / divisor, size % divisor) };
+        let mut quotient = if size < divisor { 0 } else { size.checked_div(divisor).unwrap_or(u32::MAX) };
+        let mut rest = size.wrapping_sub(quotient.wrapping_mul(divisor));
         if quotient >= 1 << 15 {
             return if (self.0 < 0) == (other.0 < 0) { Self::LARGEST } else { Self::SMALLEST };
         }

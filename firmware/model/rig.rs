@@ -32,3 +32,7 @@ pub type Model = Detector<Flow<8, Chain<Standardize<8>, [Chain<Permute<8>, Affin
 /// The model, read and checked by the compiler. It lies in flash.
 #[allow(long_running_const_eval)]
 pub static MODEL: Model = Model::from_file(include_bytes!("rig.flow"));
+
+/// What `MODEL.verify` holds the model in flash to.
+#[allow(dead_code, long_running_const_eval)]
+pub const CHECKSUM: u32 = Model::checksum(include_bytes!("rig.flow"));

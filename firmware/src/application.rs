@@ -15,6 +15,7 @@ pub struct Application<S, const D: usize, const N: usize> {
     scorer: S,
     receiver: Receiver<N>,
     statistics: Statistics,
+    sound: bool,
 }
 
 /// What is to be done about a frame.
@@ -27,10 +28,22 @@ pub enum Action {
 }
 
 impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
-    /// An application that has seen no reading yet.
+    /// An application that has seen no reading yet. Verifies the model: a damaged one refuses every reading.
     pub fn new(scorer: S) -> Self {
         const { assert!(N >= frame::max_request(D), "N is too small: take frame::max_request(D)") };
-        Self { scorer, receiver: Receiver::new(), statistics: Statistics::default() }
+        let mut application =
+            Self { scorer, receiver: Receiver::new(), statistics: Statistics::default(), sound: true };
+        application.verify();
+        application
+    }
+
+    /// Reads the model, and says whether it is as it was. Once damaged it counts as that until the device starts anew.
+    pub fn verify(&mut self) -> bool {
+        if self.sound && !self.scorer.is_sound() {
+            self.sound = false;
+            warning!("the model in flash is damaged: every reading will be refused");
+        }
+        self.sound
     }
 
     /// Answers what arrives in the inbox until the host says [`Request::Stop`].
@@ -64,6 +77,7 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
             Ok(Request::Reading { sequence, values }) => Action::Reply(self.assess(sequence, &values)),
             Ok(Request::Statistics) => Action::Reply(Response::Statistics(self.statistics())),
             Ok(Request::Stop) => Action::Stop,
+            Ok(Request::Verify) => Action::Reply(Response::Verified { sound: self.verify() }),
             Err(malformed) => Action::Reply(self.reject(malformed)),
         })
     }
@@ -82,7 +96,12 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
     }
 
     fn assess(&mut self, sequence: u32, values: &Values<D>) -> Response {
-        match values.get().and_then(|reading| self.scorer.score(reading)) {
+        let assessment = if self.sound {
+            values.get().and_then(|reading| self.scorer.score(reading)).map_err(Refusal::from)
+        } else {
+            Err(Refusal::Damaged)
+        };
+        match assessment {
             Ok(Assessment { log_prob, p_value, alarm }) => {
                 self.statistics.readings = self.statistics.readings.wrapping_add(1);
                 self.statistics.alarms = self.statistics.alarms.wrapping_add(alarm.into());
@@ -94,9 +113,8 @@ impl<S: Scorer<D>, const D: usize, const N: usize> Application<S, D, N> {
                 }
                 Response::Assessment { sequence, log_prob, p_value, alarm }
             }
-            Err(error) => {
+            Err(reason) => {
                 self.statistics.refused = self.statistics.refused.wrapping_add(1);
-                let reason = Refusal::from(error);
                 if self.statistics.last.update(Alarm::Fault) {
                     warning!("reading {}: refused, {}", sequence, reason);
                 }

@@ -30,7 +30,7 @@ pub use alarm::Alarm;
 pub use application::{Action, Application};
 pub use inbox::Inbox;
 pub use receiver::{Malformed, Receiver};
-pub use scorer::{Measured, Scorer, Ticks};
+pub use scorer::{Linked, Measured, Scorer, Ticks};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub enum Request<V> {
     Statistics,
     /// End the program. Only an emulated board does; others ignore it.
     Stop,
+    /// Read the model in flash, and say whether it is as it was.
+    Verify,
 }
 
 /// Device to host.
@@ -53,6 +55,11 @@ pub enum Response {
     Malformed(Malformed),
     /// The answer to [`Request::Statistics`].
     Statistics(Statistics),
+    /// The answer to [`Request::Verify`].
+    Verified {
+        /// Every byte of the model is as it was when the compiler checked it.
+        sound: bool,
+    },
 }
 
 /// Why a reading was refused: [`ReadingError`] in the types of the wire.
@@ -80,6 +87,8 @@ pub enum Refusal {
     Singular,
     /// The density is 0 here: a feature is out of its sensor's range.
     OutsideSupport,
+    /// The model in flash is damaged: whatever it would say means nothing.
+    Damaged,
 }
 
 impl From<ReadingError> for Refusal {
@@ -105,6 +114,7 @@ impl fmt::Display for Refusal {
             }
             Self::ContextNotFinite { index } => write!(f, "context value {index} is not a finite number"),
             Self::Singular => f.write_str("the density is infinite at this reading"),
+            Self::Damaged => f.write_str("the model in flash is damaged"),
             Self::OutsideSupport => f.write_str("a feature is out of its sensor's range: the density is zero there"),
         }
     }

@@ -16,3 +16,9 @@ pub fn assess(values: &[f32; VALUES]) -> Result<Assessment, ReadingError> {
     let (reading, context) = values.split_at_checked(D).unwrap_or((values, &[]));
     MODEL.assess_slice(reading, context)
 }
+
+/// Whether the model in flash is still the one that the compiler has checked: reads every byte of it.
+#[must_use]
+pub fn is_sound() -> bool {
+    MODEL.verify(CHECKSUM).is_ok()
+}

@@ -2,6 +2,8 @@
 
 use flowlet::{Assessment, ReadingError};
 
+use crate::model;
+
 /// Scores one reading of `D` features.
 ///
 /// Any `FnMut(&[f32; D]) -> Result<Assessment, ReadingError>` is a scorer. A board implements the trait itself when it
@@ -13,6 +15,12 @@ pub trait Scorer<const D: usize> {
     /// A reading that has no density, such as one with a NaN: a sensor fault, and never "normal".
     fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError>;
 
+    /// Whether the model is as it was when it was checked: asked at the start, and whenever the host asks. A scorer without a
+    /// model has nothing that could be damaged.
+    fn is_sound(&self) -> bool {
+        true
+    }
+
     /// What the board measured while scoring; nothing, unless it says otherwise.
     fn measured(&self) -> Measured {
         Measured::default()
@@ -22,6 +30,20 @@ pub trait Scorer<const D: usize> {
 impl<const D: usize, F: FnMut(&[f32; D]) -> Result<Assessment, ReadingError>> Scorer<D> for F {
     fn score(&mut self, reading: &[f32; D]) -> Result<Assessment, ReadingError> {
         self(reading)
+    }
+}
+
+/// The linked model: the scorer of a board that measures nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked;
+
+impl Scorer<{ model::VALUES }> for Linked {
+    fn score(&mut self, reading: &[f32; model::VALUES]) -> Result<Assessment, ReadingError> {
+        model::assess(reading)
+    }
+
+    fn is_sound(&self) -> bool {
+        model::is_sound()
     }
 }
 

@@ -165,7 +165,7 @@ fn malformed_frames_are_told_apart() {
         (vec![2, 1], Malformed::Crc),
         (vec![6, 1, 2, 3, 4, 5], Malformed::Crc),
         (checked(&[]), Malformed::Content),
-        (checked(&[3]), Malformed::Content),
+        (checked(&[4]), Malformed::Content),
         // A request with a byte behind it.
         (checked(&[1, 0]), Malformed::Content),
         // A reading that claims four billion values.
@@ -288,6 +288,8 @@ fn the_wire_format_is_pinned() {
         request(Request::Reading { sequence: 300, values: &[1.0, -2.5] }),
         request(Request::Statistics),
         request(Request::Stop),
+        request(Request::Verify),
+        response(Response::Verified { sound: true }),
         response(Response::Assessment { sequence: 300, log_prob: -12.25, p_value: 0.25, alarm: true }),
         response(Response::Refused { sequence: 300, reason: Refusal::NotFinite { feature: 1 } }),
         response(Response::Malformed(Malformed::Crc)),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
+use flowlet::model_file::PREFIX;
 use flowlet::{Assessment, ReadingError};
 use flowlet_firmware::message::{Refusal, Request, Response};
 use flowlet_firmware::model::{D, FEATURES, MODEL, Model};
@@ -79,6 +80,8 @@ fn the_device_answers_what_the_host_answers_to_the_bit() {
         assert_eq!(answers.statistics.alarms, alarms);
         assert_eq!((answers.statistics.lost_bytes, answers.statistics.malformed.total()), (0, 0));
         assert!(0 < alarms && alarms < 150, "{alarms} alarms: the readings test one side only");
+        let painted = answers.statistics.measured.stack.expect("the board measures it") as usize;
+        assert!(painted <= Model::RAM, "{board}, {backend}: {painted} bytes painted over, RAM is {}", Model::RAM);
         assert!(outcome.logs.iter().any(|line| line.contains(FEATURES[0])), "{:?}", outcome.logs);
         assert!(outcome.logs.iter().any(|line| line.contains("alarm, p = ")), "{:?}", outcome.logs);
     }
@@ -203,6 +206,39 @@ fn garbage_and_sensor_faults_are_reported_and_survived() {
         for (words, lines) in [("malformed frame", 2), ("reading 1: refused", 1), (": refused", 1)] {
             let logged = outcome.logs.iter().filter(|line| line.contains(words)).count();
             assert_eq!(logged, lines, "{backend}: `{words}` in {:?}", outcome.logs);
+        }
+    }
+}
+
+/// A bit of the model in flash flips: the device finds it at its start, and what it would say is not said.
+#[test]
+fn a_damaged_model_refuses_every_reading() {
+    let file = include_bytes!("../../firmware/model/rig.flow");
+    let body = &file[PREFIX..PREFIX + Model::FLASH];
+    let reading = MODEL.flow.layers.0.mean;
+    let stream = [
+        frame(&Request::Verify),
+        frame(&Request::Reading { sequence: 1, values: &reading }),
+        frame(&Request::Verify),
+        frame(&Request::Stop),
+    ]
+    .concat();
+    for (board, backend) in everywhere() {
+        let whole = firmware(board);
+        let place = whole.elf().windows(body.len()).position(|bytes| bytes == body).expect("the model is in it");
+        let mut elf = whole.elf().to_vec();
+        elf[place + 5000] ^= 1 << 3;
+        let damaged = Image::parse(elf, board).expect("an ELF file");
+        for (image, sound) in [(whole, true), (&damaged, false)] {
+            let mut script = Script::new(&stream[..]);
+            let outcome = run(backend, image, &mut script, &Options::default()).expect("the emulator runs");
+            let outcome = outcome.check().expect("the firmware ends well");
+            let responses = responses(script.received());
+            assert_eq!(responses[0], Response::Verified { sound }, "{board}, {backend}");
+            let refused = Response::Refused { sequence: 1, reason: Refusal::Damaged };
+            assert_eq!(responses[1] == refused, !sound, "{board}, {backend}: {:?}", responses[1]);
+            assert_eq!(responses[2], Response::Verified { sound });
+            assert_eq!(outcome.logs.iter().any(|line| line.contains("damaged")), !sound, "{:?}", outcome.logs);
         }
     }
 }

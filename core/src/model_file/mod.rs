@@ -45,6 +45,19 @@ pub const fn checksum(prefix: &Prefix, rest: &[u8]) -> u32 {
     digest.finalize()
 }
 
+/// The CRC-32 (ISO-HDLC) of a body.
+#[must_use]
+pub(crate) const fn body_checksum(body: &[u8]) -> u32 {
+    CRC.checksum(body)
+}
+
+/// The same of a body's words.
+pub(crate) fn words_checksum(words: impl Iterator<Item = u32>) -> u32 {
+    let mut digest = CRC.digest();
+    words.for_each(|word| digest.update(&word.to_le_bytes()));
+    digest.finalize()
+}
+
 /// The first 32 bytes of a model file. Numbers are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

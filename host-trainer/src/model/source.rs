@@ -52,7 +52,11 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          \n\
          /// The model, read and checked by the compiler. It lies in flash.\n\
          #[allow(long_running_const_eval)]\n\
-         pub static MODEL: Model = Model::from_file(include_bytes!({file:?}));\n",
+         pub static MODEL: Model = Model::from_file(include_bytes!({file:?}));\n\
+         \n\
+         /// What `MODEL.verify` holds the model in flash to.\n\
+         #[allow(dead_code, long_running_const_eval)]\n\
+         pub const CHECKSUM: u32 = Model::checksum(include_bytes!({file:?}));\n",
         features = features.len(),
         context_values = context.len(),
         context_names = quoted(context, |feature| &feature.name),

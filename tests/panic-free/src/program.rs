@@ -4,11 +4,13 @@ use core::convert::Infallible;
 use core::hint::black_box;
 
 use flowlet::base::BaseRecord;
+use flowlet::real::Scalar;
 use flowlet::{
-    Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Float, Flow,
-    Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, MaskedAutoregressive,
-    MaskedFloat, MaskedInt8, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial, Residual, Reverse,
-    Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Turned, model_file, scale, spline,
+    Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Fast, Fixed,
+    Float, Flow, Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
+    MaskedAutoregressive, MaskedFloat, MaskedInt8, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial,
+    Residual, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Turned, model_file,
+    scale, spline,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -16,6 +18,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The default of `flowlet fit`: eight features, int8.
 type Quantized = Chain<Standardize<8>, [Chain<Permute<8>, AffineCoupling<4, 4, Int8<1, 8, 1, 2>>>; 6]>;
+
+/// The same with fast elementary functions.
+type Fastened = Chain<Standardize<8>, [Chain<Permute<8>, AffineCoupling<4, 4, Int8<1, 8, 1, 2>, Fast>>; 6]>;
 
 /// The same with f32 weights, an odd number of features and no deep layer.
 type Odd = Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 4, 0, 2>>, Reverse>; 4]>;
@@ -98,15 +103,16 @@ impl TryRng for Xorshift {
 
 /// Calls all entry points of one type of model.
 #[inline(never)]
-fn call<const D: usize, L, B, const C: usize, const N: usize>(file: &[u8], values: &[f32])
+fn call<const D: usize, L, B, const C: usize, T: Scalar, const N: usize>(file: &[u8], values: &[f32])
 where
-    B: Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable,
-    L: Layer + Inverse<D, C> + Forward<D, C> + FromBytes + KnownLayout + Immutable,
+    B: Base<D, T> + Base<D> + BaseRecord + FromBytes + KnownLayout + Immutable,
+    L: Layer + Inverse<D, C, T> + Forward<D, C, T> + FromBytes + KnownLayout + Immutable,
 {
-    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_flash(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C, T>, N>::from_flash(file) {
         score(model, values);
+        let _ = black_box(model.verify(black_box(0)));
     }
-    if let Ok(model) = Detector::<Flow<D, L, B, C>, N>::from_postcard(file) {
+    if let Ok(model) = Detector::<Flow<D, L, B, C, T>, N>::from_postcard(file) {
         score(&model, values);
     }
 }
@@ -125,13 +131,16 @@ where
     }
 }
 
-fn score<const D: usize, L, B, const C: usize, const N: usize>(model: &Detector<Flow<D, L, B, C>, N>, values: &[f32])
-where
-    B: Base<D> + BaseRecord,
-    L: Layer + Inverse<D, C> + Forward<D, C>,
+fn score<const D: usize, L, B, const C: usize, T: Scalar, const N: usize>(
+    model: &Detector<Flow<D, L, B, C, T>, N>,
+    values: &[f32],
+) where
+    B: Base<D, T> + Base<D> + BaseRecord,
+    L: Layer + Inverse<D, C, T> + Forward<D, C, T>,
 {
     let (reading, context) = (black_box([0.5; D]), black_box([0.5; C]));
     let _ = black_box(model.assess_slice(values, &context));
+    let (reading, context) = (reading.map(T::from_f32), context.map(T::from_f32));
     let _ = black_box(model.assess(&reading, &context));
     let _ = black_box(model.flow.log_prob(&reading, &context));
     let _ = black_box(model.flow.latent(&reading, &context));
@@ -146,16 +155,24 @@ extern "C" fn entry() {
     if let Ok(length) = model_file::length(file)
         && let Some(file) = file.get(..length)
     {
-        call::<8, Quantized, StandardNormal<8>, 0, 128>(file, values);
-        call::<5, Odd, StandardNormal<5>, 0, 16>(file, values);
-        call::<5, Conditioned, StandardNormal<5>, 2, 1>(file, values);
-        call::<1, Cubed, StandardNormal<1>, 0, 1>(file, values);
-        call::<3, Mapped, StudentT<3>, 0, 4>(file, values);
-        call::<3, Mapped, Mixture<3, 2>, 0, 4>(file, values);
-        call::<6, Linear, StandardNormal<6>, 0, 1>(file, values);
+        call::<8, Quantized, StandardNormal<8>, 0, f32, 128>(file, values);
+        call::<5, Odd, StandardNormal<5>, 0, f32, 16>(file, values);
+        call::<5, Conditioned, StandardNormal<5>, 2, f32, 1>(file, values);
+        call::<1, Cubed, StandardNormal<1>, 0, f32, 1>(file, values);
+        call::<3, Mapped, StudentT<3>, 0, f32, 4>(file, values);
+        call::<3, Mapped, Mixture<3, 2>, 0, f32, 4>(file, values);
+        call::<6, Linear, StandardNormal<6>, 0, f32, 1>(file, values);
         call_one_way::<6, OneWay>(file);
-        call::<5, Autoregressive, StandardNormal<5>, 3, 1>(file, values);
-        call::<5, Maps, StandardNormal<5>, 0, 1>(file, values);
+        call::<5, Autoregressive, StandardNormal<5>, 3, f32, 1>(file, values);
+        call::<5, Maps, StandardNormal<5>, 0, f32, 1>(file, values);
+        call::<8, Fastened, StandardNormal<8>, 0, f32, 128>(file, values);
+        call::<8, Quantized, StandardNormal<8>, 0, Fixed, 128>(file, values);
+        call::<5, Conditioned, StandardNormal<5>, 2, Fixed, 1>(file, values);
+        call::<3, Mapped, StudentT<3>, 0, Fixed, 4>(file, values);
+        call::<3, Mapped, Mixture<3, 2>, 0, Fixed, 4>(file, values);
+        call::<6, Linear, StandardNormal<6>, 0, Fixed, 1>(file, values);
+        call::<5, Autoregressive, StandardNormal<5>, 3, Fixed, 1>(file, values);
+        call::<5, Maps, StandardNormal<5>, 0, Fixed, 1>(file, values);
     }
     #[cfg(feature = "unchecked-index")]
     black_box(values[black_box(3)]);

@@ -18,7 +18,7 @@ mod device {
 
     #[entry]
     fn main() -> ! {
-        program::run(no_score)
+        program::run(no_score, || true)
     }
 }
 

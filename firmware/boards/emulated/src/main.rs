@@ -5,7 +5,7 @@
 mod device {
     use flowlet::{Assessment, ReadingError};
     use flowlet_emulated::{architecture::entry, program};
-    use flowlet_firmware::model::{VALUES, assess};
+    use flowlet_firmware::model::{VALUES, assess, is_sound};
 
     /// One score. The name and the call are fixed, so that an emulator can count its instructions.
     #[allow(unsafe_code, reason = "an unmangled name must be unique, and it is")]
@@ -17,7 +17,7 @@ mod device {
 
     #[entry]
     fn main() -> ! {
-        program::run(flowlet_score)
+        program::run(flowlet_score, is_sound)
     }
 }
 

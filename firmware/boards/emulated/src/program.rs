@@ -10,6 +10,7 @@ use crate::{board, end, stack};
 /// A scorer with gauges around it.
 struct Gauged<S> {
     score: S,
+    sound: fn() -> bool,
     stopwatch: Stopwatch,
     ticks: Ticks,
     stack: usize,
@@ -32,16 +33,20 @@ impl<S: FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>> Scorer<VALUES
         result
     }
 
+    fn is_sound(&self) -> bool {
+        (self.sound)()
+    }
+
     fn measured(&self) -> Measured {
         Measured { stack: Some(self.stack as u32), ticks: Some(self.ticks) }
     }
 }
 
-/// Runs the application with this scorer over the board's UART, until the host stops it.
-pub fn run(score: impl FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>) -> ! {
+/// Runs the application with this scorer of a model that `sound` verifies over the board's UART, until the host stops it.
+pub fn run(score: impl FnMut(&[f32; VALUES]) -> Result<Assessment, ReadingError>, sound: fn() -> bool) -> ! {
     let mut transmitter = board::start();
     let Some(stopwatch) = Stopwatch::start() else { end::exit(end::PANICKED) };
-    let scorer = Gauged { score, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
+    let scorer = Gauged { score, sound, stopwatch, ticks: Ticks::default(), stack: 0, calls: 0 };
     let mut application = Application::<_, VALUES, { frame::max_request(VALUES) }>::new(scorer);
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);
     application.serve(&board::INBOX, board::sleep, |frame| transmitter.send(frame));

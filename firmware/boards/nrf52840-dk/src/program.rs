@@ -2,8 +2,8 @@
 
 use cortex_m::asm::wfi;
 use cortex_m_rt::entry;
-use flowlet_firmware::model::{D, FEATURES, VALUES, assess};
-use flowlet_firmware::{Application, frame};
+use flowlet_firmware::model::{D, FEATURES, VALUES};
+use flowlet_firmware::{Application, Linked, frame};
 use nrf52840_pac::Peripherals;
 // The logger, and what ends a panic.
 use {defmt_rtt as _, panic_probe as _};
@@ -14,7 +14,7 @@ use crate::uart::{self, Uart};
 fn main() -> ! {
     let peripherals = defmt::unwrap!(Peripherals::take(), "nothing else takes the peripherals");
     let mut uart = Uart::start(peripherals.UARTE0, peripherals.TIMER0, &peripherals.PPI, &peripherals.CLOCK);
-    let mut application = Application::<_, VALUES, { frame::max_request(VALUES) }>::new(assess);
+    let mut application = Application::<_, VALUES, { frame::max_request(VALUES) }>::new(Linked);
     defmt::info!("ready for readings of {} features: {}", D, FEATURES);
     loop {
         // Whoever is at the other end of the cable cannot switch the monitor off: told to stop, it goes on.

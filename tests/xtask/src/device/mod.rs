@@ -167,6 +167,12 @@ fn score(board: Board, what: &str, model: &Model, firmware: &Image, baseline: &I
     }
     ensure!(answers.readings.len() == POINTS, "{board} answered {} readings of {POINTS}", answers.readings.len());
     let mean = Mean::of(&outcome.calls);
+    ensure!(
+        mean.stack as usize <= core.ram(),
+        "{what} on {board} takes {} bytes of stack, its type says {}",
+        mean.stack,
+        core.ram()
+    );
     Ok(Figure {
         what: what.to_owned(),
         target: board.target().to_owned(),

@@ -32,7 +32,7 @@ impl Task {
     pub fn all<R: Rng>(
         lists: &'static [&'static [Job]],
         points: usize,
-        point: fn(usize, usize, &mut R) -> Vec<f32>,
+        point: impl Fn(usize, usize, &mut R) -> Vec<f32>,
         rng: &mut R,
     ) -> Vec<Self> {
         let place = |index: usize| u8::try_from(index).ok().filter(|&index| index < END).expect("a short list");
@@ -97,6 +97,50 @@ pub fn any_point(values: usize, n: usize, rng: &mut impl Rng) -> Vec<f32> {
         _ => rng.random_range(-spread..spread),
     };
     (0..values).map(|_| value()).collect()
+}
+
+/// Values at which something changes: zeros, subnormal numbers, ties of roundings, ends of ranges, bounds and bins, where
+/// int16 and fixed-point numbers saturate, and the neighbours of each.
+pub fn adversarial_point(values: usize, n: usize, rng: &mut impl Rng) -> Vec<f32> {
+    const EDGES: [f32; 20] = [
+        0.0,
+        f32::MIN_POSITIVE,
+        1e-45,
+        f32::EPSILON,
+        1.0 / 65_536.0,
+        0.125,
+        0.5,
+        1.0,
+        1.5,
+        2.0,
+        3.0,
+        4.0,
+        5.0,
+        8.0,
+        16.0,
+        1e4,
+        32_767.0,
+        32_768.0,
+        1e38,
+        f32::MAX,
+    ];
+    // One feature at an edge, all of them, or all at multiples of a bin's width.
+    let mut value = |index: usize| {
+        let edge = EDGES[rng.random_range(0..EDGES.len())];
+        let edge = match rng.random_range(0..3) {
+            0 => edge,
+            1 => edge.next_down(),
+            _ => edge.next_up(),
+        };
+        let ordinary = rng.random_range(-2.0..2.0_f32);
+        let signed = if rng.random() { edge } else { -edge };
+        match n % 3 {
+            0 if index != n / 3 % values => ordinary,
+            2 => (ordinary * 8.0).round() / 8.0 * if rng.random() { 1.0 } else { 2.5 },
+            _ => signed,
+        }
+    };
+    (0..values).map(&mut value).collect()
 }
 
 /// The device's results for each task, and how its run ended.

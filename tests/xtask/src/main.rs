@@ -2,6 +2,7 @@
 
 mod bases;
 mod bench;
+mod bits;
 mod demo;
 mod device;
 mod gallery;
@@ -38,6 +39,18 @@ enum Command {
         /// Where the model goes [default: the demo folder of cargo's target directory]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+    /// Whether emulated devices give the host's bits, for every layer family, in every direction
+    Bits {
+        /// Readings for each of them on the Cortex-M4F
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..))]
+        points: u16,
+        /// The same on the other cores
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..))]
+        elsewhere: u16,
+        /// What runs the firmware
+        #[arg(long, default_value_t, value_name = "rsemu|qemu")]
+        emulator: Backend,
     },
     /// What things cost, counted or measured
     Bench {
@@ -100,6 +113,9 @@ enum Bench {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Demo { emulator, seed, json, out } => demo::run(&demo::Options { emulator, seed, json, out }),
+        Command::Bits { points, elsewhere, emulator } => {
+            bits::run(&bits::Request { points: points.into(), elsewhere: elsewhere.into(), emulator })
+        }
         Command::Bench { what: Bench::Bases } => bases::run(),
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),

@@ -3,12 +3,13 @@
 //! Integration is independent of the layers' own formulas: a wrong sign in a log-determinant passes every round trip and
 //! fails here.
 
+use std::convert::Infallible;
 use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
-use flowlet::{AffineCoupling, Chain, Detector, Float, Flow, Int8, Standardize};
+use flowlet::{AffineCoupling, Chain, Detector, Float, Int8, Standardize};
 use flowlet_tests::densities::densities;
 use flowlet_tests::gallery::{Purpose, has_int8, matrix, metadata, points};
 use flowlet_tests::models::{Style, body, host_model};
@@ -16,6 +17,7 @@ use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::export::Written;
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::model::{Model, Scorer};
+use flowlet_trainer::quantization::{self, quantize};
 use flowlet_trainer::train::{self, Architecture, Family, Options, TrainingData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -154,7 +156,10 @@ fn every_family_has_densities_that_integrate_to_one() {
             |written: &Written| written.model(&fit.model, None, metadata(0)).expect("a model that a device accepts");
         let mut models = vec![("f32", model(&Written::float(&fit.model)))];
         if has_int8(family) {
-            models.push(("int8", model(&Written::int8(&fit.model, &training))));
+            let unlimited = quantization::Options { budget: f64::MAX, ..quantization::Options::default() };
+            let tune = |flow: &train::Flow| Ok::<_, Infallible>(flow.clone());
+            let Ok(quantized) = quantize(&fit.model, &training, &validation, &unlimited, tune);
+            models.push(("int8", model(&quantized.written)));
         }
         for (format, model) in models {
             let scorer = model.scorer();

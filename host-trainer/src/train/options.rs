@@ -1,6 +1,7 @@
 //! What can be chosen about a fit, and what is chosen by default.
 
 use super::families::Architecture;
+use crate::quantization;
 
 /// How a fit is run.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -40,6 +41,8 @@ pub struct Options {
     /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps
     /// this share: what a lower learning rate would gain at the end is seen in every pass.
     pub averaging: f32,
+    /// What becomes of the fitted flow's nets: [`crate::fitting::fit`] quantizes them.
+    pub quantization: quantization::Options,
 }
 
 impl Options {
@@ -58,6 +61,7 @@ impl Options {
             clip_norm: 5.0,
             noise: None,
             averaging: 0.99,
+            quantization: quantization::Options::default(),
         }
     }
 

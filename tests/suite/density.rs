@@ -3,7 +3,6 @@
 //! Integration is independent of the layers' own formulas: a wrong sign in a log-determinant passes every round trip and
 //! fails here.
 
-use std::convert::Infallible;
 use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +16,7 @@ use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::export::Written;
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::model::{Model, Scorer};
-use flowlet_trainer::quantization::{self, quantize};
+use flowlet_trainer::quantization::post_training;
 use flowlet_trainer::train::{self, Architecture, Family, Options, TrainingData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -156,9 +155,7 @@ fn every_family_has_densities_that_integrate_to_one() {
             |written: &Written| written.model(&fit.model, None, metadata(0)).expect("a model that a device accepts");
         let mut models = vec![("f32", model(&Written::float(&fit.model)))];
         if has_int8(family) {
-            let unlimited = quantization::Options { budget: f64::MAX, ..quantization::Options::default() };
-            let tune = |flow: &train::Flow| Ok::<_, Infallible>(flow.clone());
-            let Ok(quantized) = quantize(&fit.model, &training, &validation, &unlimited, tune);
+            let quantized = post_training(&fit.model, &training, &validation);
             models.push(("int8", model(&quantized.written)));
         }
         for (format, model) in models {

@@ -17,6 +17,8 @@ mod pass;
 mod readings;
 mod report;
 
+use std::convert::Infallible;
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,19 @@ pub fn quantize<E>(
         }
     }
     Ok(best.finish(options.budget, readings.held_back.len(), fine_tuning, &alone))
+}
+
+/// Quantizes all nets of a flow as [`quantize`] does, without a budget.
+///
+/// # Panics
+/// As [`quantize`].
+#[must_use]
+pub fn post_training(flow: &Flow, fitted: &Matrix, held_back: &Matrix) -> Quantized {
+    let unlimited = Options { budget: f64::INFINITY, formats: Formats::Int8 };
+    let never = |flow: &Flow| Ok::<_, Infallible>(flow.clone());
+    match quantize(flow, fitted, held_back, &unlimited, never) {
+        Ok(quantized) => quantized,
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub struct Options {
     /// this share: what a lower learning rate would gain at the end is seen in every pass.
     pub averaging: f32,
     /// What becomes of the fitted flow's nets: [`crate::fitting::fit`] quantizes them.
+    #[serde(default)]
     pub quantization: quantization::Options,
 }
 

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use clap::ValueEnum;
-use flowlet::{AffineCoupling, Chain, Detector, Float, Int8, Standardize};
+use flowlet::{AffineCoupling, Chain, Detector, Float, Flow, Int8, Standardize};
 use flowlet_tests::densities::densities;
 use flowlet_tests::gallery::{Purpose, has_int8, matrix, metadata, points};
 use flowlet_tests::models::{Style, body, host_model};

@@ -101,7 +101,7 @@ pub fn quantize<E>(
         fine_tuning = Some(FineTuning { loss_before: best.loss, loss_after: tuned.loss, kept: tuned.loss < best.loss });
         best = best.or(tuned);
     }
-    let mut alone = losses_alone(&best, &readings);
+    let alone = losses_alone(&best, &readings);
     if options.formats == Formats::Auto {
         let mut order: Vec<usize> = (0..alone.len()).collect();
         order.sort_by(|a, b| alone[*b].total_cmp(&alone[*a]));
@@ -111,7 +111,6 @@ pub fn quantize<E>(
                 break;
             }
             promoted.push(best.nets[net].index);
-            alone[net] = 0.0;
             let flow = best.flow.clone();
             best = best.or(Pass::new(&flow, &readings, &promoted));
         }

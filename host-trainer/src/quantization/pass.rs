@@ -92,21 +92,24 @@ impl Pass {
         if other.loss < self.loss { other } else { self }
     }
 
-    /// The result; `alone` are the nets' losses while the others are exact.
+    /// The result; `alone` are the nets' losses while the others are exact, of those that are quantized.
     pub fn finish(self, budget: f64, rows: usize, fine_tuning: Option<FineTuning>, alone: &[f64]) -> Quantized {
         let layers = self.nets.into_iter().zip(alone).map(|(net, alone)| {
             let (method, matrices) =
                 net.quantization.map_or((None, Vec::new()), |(method, ranges)| (Some(method), ranges));
-            let format = if method.is_some() { NumberFormat::Int8 } else { NumberFormat::Float };
-            QuantizedLayer { layer: name(&net.layer), format, loss: *alone, method, matrices }
+            let (format, loss) = match method {
+                Some(_) => (NumberFormat::Int8, *alone),
+                None => (NumberFormat::Float, 0.0),
+            };
+            QuantizedLayer { layer: name(&net.layer), format, loss, method, matrices }
         });
         let report = Report { budget, rows, loss: self.loss, fine_tuning, layers: layers.collect() };
         Quantized { written: Written::new(&self.flow, self.pieces), flow: self.flow, report }
     }
 }
 
-/// The loss, against the flow that it is part of, of each net quantized while all other layers are exact, with the method that it has; 0 of one that keeps its
-/// f32 weights.
+/// The loss of each net quantized by the method that it has while all other layers are exact, against the flow that it is
+/// part of; 0 of one that keeps its f32 weights.
 pub(super) fn losses_alone(of: &Pass, readings: &Readings) -> Vec<f64> {
     let Readings { mut fitted, held_back } = readings.clone();
     let mut held_back = held_back.against(&of.flow);

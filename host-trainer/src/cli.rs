@@ -8,6 +8,7 @@ use crate::data::{Order, Roles};
 use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
+use crate::quantization::{self, Formats};
 use crate::train::{BaseFamily, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
@@ -82,6 +83,13 @@ pub struct FitArgs {
     /// Decides everything that is random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Nats of mean log-density that quantization may cost the selection rows: above it the weights are trained on as int8
+    /// holds them
+    #[arg(long, value_name = "NATS", default_value_t = quantization::Options::default().budget, value_parser = budget)]
+    pub quantization_budget: f64,
+    /// How the nets' weights are stored
+    #[arg(long, value_enum, default_value_t = Formats::Int8)]
+    pub format: Formats,
     /// Also write the report as JSON; `-` writes to standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -313,6 +321,13 @@ fn rate(text: &str) -> Result<f32, String> {
     }
 }
 
+fn budget(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(nats) if nats.is_finite() && nats >= 0.0 => Ok(nats),
+        _ => Err("expected a number of nats, 0 or above, such as 0.01".to_owned()),
+    }
+}
+
 fn unit(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((column, unit)) if !column.is_empty() && !unit.is_empty() => Ok((column.to_owned(), unit.to_owned())),
@@ -376,6 +391,8 @@ mod tests {
             ("--false-alarm-rate=0", "expected a number between 0 and 1"),
             ("--false-alarm-rate=1", "expected a number between 0 and 1"),
             ("--false-alarm-rate=nan", "expected a number between 0 and 1"),
+            ("--quantization-budget=-1", "expected a number of nats"),
+            ("--quantization-budget=inf", "expected a number of nats"),
             ("--hidden=30", "take 32"),
             ("--hidden=0", "expected a multiple of 4"),
             ("--hidden=516", "expected a multiple of 4 up to 512"),

@@ -1,18 +1,13 @@
 //! From a fitted flow to a model: architecture, image and calibration, quantized or not.
 
 use flowlet::model_file::MOST_FEATURES;
-use nalgebra::DMatrix;
 
 use crate::calibrate::{Calibrated, KNOTS};
-use crate::data::Matrix;
 use crate::image::Image;
-use crate::layers::{Layer, Rows, Standardize, View, compose, fold};
+use crate::layers::{Layer, Piece, Sequence, Standardize, compose, fold};
 use crate::model::architecture::{Architecture, Calibration, NumberFormat, Numerics};
 use crate::model::{Body, Metadata, Model, ModelError};
 use crate::train::Flow;
-
-/// The most readings that a quantization looks at: more change nothing but the time it takes.
-const MOST_ROWS: usize = 4096;
 
 /// The layers and the base of a flow as a device has them, without a calibration.
 #[derive(Clone, Debug)]
@@ -29,58 +24,23 @@ impl Written {
     /// If the flow has more features than a model can have.
     #[must_use]
     pub fn float(flow: &Flow) -> Self {
-        Self::new(flow, None)
+        Self::new(flow, float_pieces(&flow.sequence, &flow.parameters).collect())
     }
 
-    /// With nets quantized to int8 by readings in raw units, each followed by its context.
-    ///
-    /// Layers are quantized in the order in which a reading meets them, each on what the quantized ones before it give,
-    /// so that later layers make up for the errors of earlier ones.
+    /// Of the pieces that the flow's layers were written as, one for each.
     ///
     /// # Panics
-    /// If there is no reading, or the flow has more features than a model can have.
+    /// If the flow has more features than a model can have.
     #[must_use]
-    pub fn int8(flow: &Flow, readings: &Matrix) -> Self {
-        assert!(readings.rows() > 0, "a quantization looks at readings");
-        // Every k-th, so that all parts of an ordered table are seen.
-        let step = readings.rows().div_ceil(MOST_ROWS);
-        let rows: Vec<usize> = (0..readings.rows()).step_by(step).collect();
-        let (standardized, _) = flow.prepared(&readings.select(&rows));
-        let all = DMatrix::from_row_iterator(
-            standardized.rows(),
-            standardized.columns(),
-            standardized.values().iter().map(|value| f64::from(*value)),
-        );
-        let features = flow.features();
-        let (values, context) = (all.columns(0, features), all.columns(features, all.ncols() - features));
-        Self::new(flow, Some(Rows { values: values.into_owned(), context: context.into_owned() }))
-    }
-
-    fn new(flow: &Flow, mut rows: Option<Rows>) -> Self {
+    pub fn new(flow: &Flow, written: Vec<Piece>) -> Self {
         let (features, context) = (flow.features(), flow.context());
         assert!(features <= MOST_FEATURES, "a flow has at most {MOST_FEATURES} features");
-        let format = if rows.is_some() { NumberFormat::Int8 } else { NumberFormat::Float };
-        let written = |write: &dyn Fn(&mut Image)| {
-            let mut image = Image::default();
-            write(&mut image);
-            image.0
-        };
         let (mean, inverse_scale) = (&flow.mean, &flow.inverse_scale);
-        let first = written(&|image| Standardize::write(&mean[..features], &inverse_scale[..features], image));
-        let mut pieces = vec![(Layer::from(Standardize { features }), first)];
-        for (trained, parameters) in flow.sequence.with_parameters(&flow.parameters) {
-            let layer = trained.layer(format);
-            let values = written(&|image| trained.write(parameters, rows.as_ref(), image));
-            if let Some(rows) = &mut rows {
-                let body = Body::new(&values);
-                pass(rows, &*layer.view(&mut body.as_bytes()).expect("a layer writes what it is"));
-            }
-            pieces.push((layer, values));
-        }
-        let before = flow.supports.with_parameters::<f32>(&[]);
-        let before: Vec<_> = before
-            .map(|(trained, _)| (trained.layer(format), written(&|image| trained.write(&[], None, image))))
-            .collect();
+        let mut first = Image::default();
+        Standardize::write(&mean[..features], &inverse_scale[..features], &mut first);
+        let mut pieces = vec![(Layer::from(Standardize { features }), first.0)];
+        pieces.extend(written);
+        let before: Vec<_> = float_pieces(&flow.supports, &[]).collect();
         let mut pieces = fold(pieces).into_iter();
         let (first, values) = pieces.next().expect("the standardization");
         let mut image = Image(values);
@@ -163,16 +123,13 @@ impl Written {
     }
 }
 
-/// Maps the readings through a layer.
-fn pass(rows: &mut Rows, layer: &dyn View) {
-    for row in 0..rows.values.nrows() {
-        let mut x: Vec<f64> = rows.values.row(row).iter().copied().collect();
-        let context: Vec<f64> = rows.context.row(row).iter().copied().collect();
-        layer.inverse_f64(&mut x, &context);
-        for (feature, value) in x.into_iter().enumerate() {
-            rows.values[(row, feature)] = value;
-        }
-    }
+/// Layers with f32 weights.
+fn float_pieces<'a>(sequence: &'a Sequence, parameters: &'a [f32]) -> impl Iterator<Item = Piece> + 'a {
+    sequence.with_parameters(parameters).map(|(trained, parameters)| {
+        let mut image = Image::default();
+        trained.write(parameters, &mut image);
+        (trained.layer(NumberFormat::Float), image.0)
+    })
 }
 
 /// Appends a calibration; without one there is no alarm.

@@ -11,18 +11,21 @@ use crate::export::Written;
 use crate::metrics::mean;
 use crate::model::architecture::Arithmetic;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
+use crate::quantization::{self, Quantized};
 use crate::scoring::{ScoringError, assess};
 use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
 
 /// A model, its unquantized twin, and how they came about.
 #[derive(Clone, Debug)]
 pub struct Fitted {
-    /// int8, calibrated on its own scores.
+    /// Quantized, calibrated on its own scores.
     pub model: Model,
     /// The same flow with f32 weights, calibrated on its own scores.
     pub twin: Model,
     /// How the training went.
     pub summary: Summary,
+    /// What quantization cost.
+    pub quantization: quantization::Report,
     /// Log-densities of the calibration rows under the Gaussian that the training began with, in nats.
     pub gaussian_log_probs: Vec<f32>,
 }
@@ -142,16 +145,16 @@ pub fn fit(
         },
     };
     let flow = &fitted.model;
+    let quantized = quantization::quantize(flow, &training, &selection, &options.quantization, |flow| {
+        let tuned = train::fine_tune(flow, data, options, progress, cancel);
+        tuned.map(|tuned| tuned.model).map_err(|error| named(error, readings))
+    })?;
+    let Quantized { flow: tuned, written, report } = quantized;
     Ok(Fitted {
-        model: calibrated(
-            flow,
-            &Written::int8(flow, &training).computed_with(options.numerics),
-            calibration,
-            false_alarm_rate,
-            &metadata,
-        )?,
+        model: calibrated(&tuned, &written.computed_with(options.numerics), calibration, false_alarm_rate, &metadata)?,
         twin: calibrated(flow, &Written::float(flow), calibration, false_alarm_rate, &metadata)?,
         summary: fitted.summary,
+        quantization: report,
         gaussian_log_probs: flow.gaussian().log_probs(calibration),
     })
 }

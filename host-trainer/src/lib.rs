@@ -17,6 +17,7 @@ pub mod layers;
 pub mod metrics;
 pub mod model;
 pub mod net;
+pub mod quantization;
 pub mod report;
 pub mod scoring;
 pub mod train;

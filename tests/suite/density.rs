@@ -16,6 +16,7 @@ use flowlet_trainer::data::{Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::export::Written;
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::model::{Model, Scorer};
+use flowlet_trainer::quantization::post_training;
 use flowlet_trainer::train::{self, Architecture, Family, Options, TrainingData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -154,7 +155,8 @@ fn every_family_has_densities_that_integrate_to_one() {
             |written: &Written| written.model(&fit.model, None, metadata(0)).expect("a model that a device accepts");
         let mut models = vec![("f32", model(&Written::float(&fit.model)))];
         if has_int8(family) {
-            models.push(("int8", model(&Written::int8(&fit.model, &training))));
+            let quantized = post_training(&fit.model, &training, &validation);
+            models.push(("int8", model(&quantized.written)));
         }
         for (format, model) in models {
             let scorer = model.scorer();

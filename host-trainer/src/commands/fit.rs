@@ -15,6 +15,7 @@ use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
 use crate::model::{Model, rust_source};
+use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
 use crate::train::{Architecture, Options};
 
@@ -114,6 +115,7 @@ fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Su
 
 fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
+    options.quantization = quantization::Options { budget: args.quantization_budget, formats: args.format };
     options.architecture = Architecture::of(args.family, features);
     let shape = &mut options.architecture;
     shape.body = args.net.into();

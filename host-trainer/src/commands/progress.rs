@@ -8,7 +8,6 @@ use crate::train::{Epoch, Progress};
 #[derive(Debug)]
 pub struct Bar {
     bar: ProgressBar,
-    started: bool,
 }
 
 impl Bar {
@@ -23,7 +22,7 @@ impl Bar {
             // The message is cut where the terminal ends: a line that wraps cannot be redrawn.
             ProgressStyle::with_template("{bar:16} {percent:>3}%  {eta:>4} left  {wide_msg}").expect("a constant"),
         );
-        Self { bar, started: false }
+        Self { bar }
     }
 
     /// Takes the bar away.
@@ -34,10 +33,8 @@ impl Bar {
 
 impl Progress for Bar {
     fn epoch(&mut self, state: &Epoch) {
-        if !self.started {
-            self.bar.set_length(state.steps as u64);
-            self.started = true;
-        }
+        // A fine-tuning starts anew.
+        self.bar.set_length(state.steps as u64);
         self.bar.set_position(state.step as u64);
         self.bar.set_message(format!(
             "epoch {}  loss {:.3}  selection {:.3}  best {:.3}",

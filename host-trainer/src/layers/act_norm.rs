@@ -6,7 +6,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Layer, Rows, Standardize, Trainable, Trained};
+use super::{Layer, Standardize, Trainable, Trained};
 use crate::image::Image;
 use crate::model::architecture::NumberFormat;
 use crate::train::{Batch, Real, Tape};
@@ -92,7 +92,7 @@ impl Trained for TrainedActNorm {
         Standardize { features: self.features }.into()
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         let (means, log_scales) = parameters.split_at(self.features);
         let scales: Vec<f32> = log_scales.iter().map(|log_scale| log_scale.exp()).collect();
         Standardize::write(means, &scales, image);

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 use rand_chacha::ChaCha8Rng;
 
 use crate::image::Image;
-use crate::net::Net;
+use crate::net::{Net, RangeMethod, Ranges};
 use crate::train::{Real, Tape};
 use crate::univariate::{MapValues, TrainMap, stride};
 
@@ -81,19 +81,26 @@ impl Conditioned {
         self.net.backward(parameters, tape, net_gradient, rows, parameter_gradient)
     }
 
-    /// Appends what the map stores, and the net: quantized by its `inputs`, a row for each reading, or in f32 without.
-    pub fn write(&self, parameters: &[f32], inputs: Option<&DMatrix<f64>>, image: &mut Image) {
+    /// Appends what the map stores, and the net with f32 weights.
+    pub fn write(&self, parameters: &[f32], image: &mut Image) {
         self.map.write(image);
-        match inputs {
-            None => self.net.write_float(parameters, image),
-            Some(inputs) => {
-                let stride = stride(self.outputs());
-                let cost = |output: usize, all: &[f64]| {
-                    let feature = output / stride * stride;
-                    self.map.cost(output - feature, &all[feature..])
-                };
-                self.net.write_int8(parameters, inputs, cost, image);
-            }
-        }
+        self.net.write_float(parameters, image);
+    }
+
+    /// Appends what the map stores, and the net quantized by its `inputs`, a row for each reading.
+    pub fn write_int8(
+        &self,
+        parameters: &[f32],
+        inputs: &DMatrix<f64>,
+        method: RangeMethod,
+        image: &mut Image,
+    ) -> Vec<Ranges> {
+        self.map.write(image);
+        let stride = stride(self.outputs());
+        let cost = |output: usize, all: &[f64]| {
+            let feature = output / stride * stride;
+            self.map.cost(output - feature, &all[feature..])
+        };
+        self.net.write_int8(parameters, inputs, cost, method, image)
     }
 }

@@ -8,7 +8,7 @@ use flowlet::schema::Record;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::Body;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
@@ -133,7 +133,7 @@ impl<T: train::Real> Trainable<T> for TrainedContinuous {
     fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], _: &mut Tape<T>) {
         let parameters: Vec<f32> = parameters.iter().map(|value| value.wide() as f32).collect();
         let mut image = Image::default();
-        self.write(&parameters, None, &mut image);
+        self.write(&parameters, &mut image);
         let body = Body::new(&image.0);
         let view = Trained::layer(self, NumberFormat::Float).view(&mut body.as_bytes()).expect("it writes what it is");
         let rows = batch.rows();
@@ -166,7 +166,7 @@ impl Trained for TrainedContinuous {
         .into()
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         self.net.write_float(parameters, image);
     }
 

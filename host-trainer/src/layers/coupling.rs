@@ -13,7 +13,7 @@ use super::conditioned::Conditioned;
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
-use crate::net::{Hidden, Net, NetType, NetView};
+use crate::net::{Hidden, Net, NetType, NetView, RangeMethod, Ranges};
 use crate::train::{self, Batch, Tape};
 use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
 
@@ -130,6 +130,10 @@ impl<T: train::Real> Trainable<T> for TrainedCoupling {
         self.conditioned.net.mark_weights(marks);
     }
 
+    fn fake_quantize(&self, parameters: &mut [T]) {
+        self.conditioned.net.fake_quantize(parameters);
+    }
+
     fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], tape: &mut Tape<T>) {
         let rows = batch.rows();
         let (conditioning, transformed) = batch.values_mut().split_at_mut(self.kept * rows);
@@ -168,12 +172,21 @@ impl Trained for TrainedCoupling {
         .into()
     }
 
-    fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image) {
-        let inputs = rows.map(|Rows { values, context }| {
-            DMatrix::from_fn(values.nrows(), self.kept + context.ncols(), |row, column| {
-                if column < self.kept { values[(row, column)] } else { context[(row, column - self.kept)] }
-            })
+    fn write(&self, parameters: &[f32], image: &mut Image) {
+        self.conditioned.write(parameters, image);
+    }
+
+    fn write_int8(
+        &self,
+        parameters: &[f32],
+        rows: &Rows,
+        method: RangeMethod,
+        image: &mut Image,
+    ) -> Option<Vec<Ranges>> {
+        let Rows { values, context } = rows;
+        let inputs = DMatrix::from_fn(values.nrows(), self.kept + context.ncols(), |row, column| {
+            if column < self.kept { values[(row, column)] } else { context[(row, column - self.kept)] }
         });
-        self.conditioned.write(parameters, inputs.as_ref(), image);
+        Some(self.conditioned.write_int8(parameters, &inputs, method, image))
     }
 }

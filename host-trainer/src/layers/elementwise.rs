@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::view::slice;
-use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -236,7 +236,7 @@ impl<M: TrainedMap> Trained for TrainedElementwise<M> {
         Elementwise { features: self.maps.len(), map: M::MAP, elementary: Elementary::Libm }.into()
     }
 
-    fn write(&self, _: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, _: &[f32], image: &mut Image) {
         self.maps.iter().for_each(|map| map.write(image));
     }
 }
@@ -338,7 +338,7 @@ mod tests {
             for layer in Support::layers(&supports) {
                 Trainable::<f32>::inverse(&*layer, &[], &mut batch, &[], &mut log_det, &mut Tape::default());
                 let start = image.0.len();
-                layer.write(&[], None, &mut image);
+                layer.write(&[], &mut image);
                 let Layer::Elementwise(kind) = layer.layer(NumberFormat::Float) else { panic!("element-wise") };
                 assert_eq!(image.0.len() - start, kind.record().size());
                 assert_eq!(kind.record().check(&image.0[start..], 0), Ok(image.0.len() - start));

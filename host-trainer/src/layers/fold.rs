@@ -155,7 +155,7 @@ mod tests {
 
     fn piece(layer: &dyn Trained, parameters: &[f32]) -> Piece {
         let mut image = Image::default();
-        layer.write(parameters, None, &mut image);
+        layer.write(parameters, &mut image);
         (layer.layer(NumberFormat::Float), image.0)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::batched::{add_scaled, dot};
 use super::planar::normal;
 use super::view::slice;
-use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -187,7 +187,7 @@ impl Trained for TrainedHouseholder {
         Householder { features: self.features, reflections: self.reflections }.into()
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         image.f32s(parameters);
     }
 }

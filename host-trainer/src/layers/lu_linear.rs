@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batched::{add_scaled, dot};
 use super::view::{scalar, slice};
-use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -176,7 +176,7 @@ impl Trained for TrainedLuLinear {
         LuLinear { features: self.features }.into()
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         let (matrix, bias) = parameters.split_at(self.features * self.features);
         let mut volume = 0.0;
         for (i, row) in matrix.chunks_exact(self.features).enumerate() {

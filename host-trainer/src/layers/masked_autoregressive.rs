@@ -13,7 +13,7 @@ use super::conditioned::Conditioned;
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
-use crate::net::{Hidden, Net, NetType, NetView};
+use crate::net::{Hidden, Net, NetType, NetView, RangeMethod, Ranges};
 use crate::train::{self, Batch, Tape};
 use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
 
@@ -123,6 +123,10 @@ impl<T: train::Real> Trainable<T> for TrainedMaskedAutoregressive {
         self.conditioned.net.mark_weights(marks);
     }
 
+    fn fake_quantize(&self, parameters: &mut [T]) {
+        self.conditioned.net.fake_quantize(parameters);
+    }
+
     fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], tape: &mut Tape<T>) {
         let mut input = tape.copy_of(context);
         input.extend_from_slice(batch.values());
@@ -159,13 +163,22 @@ impl Trained for TrainedMaskedAutoregressive {
         .into()
     }
 
-    fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image) {
-        let inputs = rows.map(|Rows { values, context }| {
-            let columns = context.ncols();
-            DMatrix::from_fn(values.nrows(), columns + self.features, |row, column| {
-                if column < columns { context[(row, column)] } else { values[(row, column - columns)] }
-            })
+    fn write(&self, parameters: &[f32], image: &mut Image) {
+        self.conditioned.write(parameters, image);
+    }
+
+    fn write_int8(
+        &self,
+        parameters: &[f32],
+        rows: &Rows,
+        method: RangeMethod,
+        image: &mut Image,
+    ) -> Option<Vec<Ranges>> {
+        let Rows { values, context } = rows;
+        let columns = context.ncols();
+        let inputs = DMatrix::from_fn(values.nrows(), columns + self.features, |row, column| {
+            if column < columns { context[(row, column)] } else { values[(row, column - columns)] }
         });
-        self.conditioned.write(parameters, inputs.as_ref(), image);
+        Some(self.conditioned.write_int8(parameters, &inputs, method, image))
     }
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::view::slice;
-use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::NumberFormat;
 use crate::model::architecture::{Elementary, forever};
@@ -108,7 +108,7 @@ impl Trained for TrainedPermute {
         Permute { features: self.order.len() }.into()
     }
 
-    fn write(&self, _: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, _: &[f32], image: &mut Image) {
         self.order.iter().for_each(|source| image.u32(*source as u32));
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batched::{add_scaled, dot, sigmoid, softplus};
 use super::view::{scalar, slice};
-use super::{Computed, Directions, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Directions, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -217,7 +217,7 @@ impl Trained for TrainedPlanar {
         Layer::Turned(Box::new(Planar { features: self.features, elementary: Elementary::Libm }.into()))
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         let (u, rest) = parameters.split_at(self.features);
         let (w, bias) = rest.split_at(self.features);
         image.f32s(&Self::constrained(u, w).u);

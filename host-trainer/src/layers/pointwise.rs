@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Directions, Kind, Layer, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::{RangeMethod, Ranges};
 use crate::train::{self, Batch, Tape};
 
 /// `Pointwise<CHANNELS, POSITIONS, L>`.
@@ -142,6 +143,10 @@ impl<T: train::Real> Trainable<T> for TrainedPointwise {
         T::trainable(&*self.layer).mark_decayed(marks);
     }
 
+    fn fake_quantize(&self, parameters: &mut [T]) {
+        T::trainable(&*self.layer).fake_quantize(parameters);
+    }
+
     fn inverse(&self, parameters: &[T], batch: &mut Batch<T>, context: &[T], log_det: &mut [T], tape: &mut Tape<T>) {
         let rows = batch.rows();
         let mut all = self.gather(batch);
@@ -180,18 +185,26 @@ impl Trained for TrainedPointwise {
         }
     }
 
-    fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image) {
-        let all = rows.map(|rows| {
-            let count = rows.values.nrows();
-            Rows {
-                values: DMatrix::from_fn(self.positions * count, self.channels, |row, channel| {
-                    rows.values[(row % count, row / count * self.channels + channel)]
-                }),
-                context: DMatrix::from_fn(self.positions * count, rows.context.ncols(), |row, column| {
-                    rows.context[(row % count, column)]
-                }),
-            }
-        });
-        self.layer.write(parameters, all.as_ref(), image);
+    fn write(&self, parameters: &[f32], image: &mut Image) {
+        self.layer.write(parameters, image);
+    }
+
+    fn write_int8(
+        &self,
+        parameters: &[f32],
+        rows: &Rows,
+        method: RangeMethod,
+        image: &mut Image,
+    ) -> Option<Vec<Ranges>> {
+        let count = rows.values.nrows();
+        let all = Rows {
+            values: DMatrix::from_fn(self.positions * count, self.channels, |row, channel| {
+                rows.values[(row % count, row / count * self.channels + channel)]
+            }),
+            context: DMatrix::from_fn(self.positions * count, rows.context.ncols(), |row, column| {
+                rows.context[(row % count, column)]
+            }),
+        };
+        self.layer.write_int8(parameters, &all, method, image)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::batched::{sigmoid, softplus};
 use super::planar::normal;
 use super::view::{scalar, slice};
-use super::{Computed, Directions, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Directions, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -228,7 +228,7 @@ impl Trained for TrainedRadial {
         Layer::Turned(Box::new(Radial { features: self.features, elementary: Elementary::Libm }.into()))
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         let (center, alpha, stretched) = Self::split(parameters);
         image.f32s(center);
         image.f32(alpha);

@@ -51,6 +51,17 @@ impl Sequence {
         })
     }
 
+    /// The layers from the given one on, counted from 0.
+    #[must_use]
+    pub fn from(&self, layer: usize) -> Self {
+        Self { layers: self.layers[layer..].to_vec() }
+    }
+
+    /// Whether a layer has a net whose weights can be quantized.
+    pub fn has_nets_to_quantize(&self) -> bool {
+        self.layers.iter().any(|layer| layer.has_net_to_quantize())
+    }
+
     /// The net, if all there is to fit is one velocity.
     pub fn velocity(&self) -> Option<&Net> {
         match &self.layers[..] {
@@ -85,6 +96,15 @@ impl<T: Real> Trainable<T> for Sequence {
             let (own, rest) = marks.split_at_mut(layer.parameters());
             layer.mark_decayed(own);
             marks = rest;
+        }
+    }
+
+    fn fake_quantize(&self, mut parameters: &mut [T]) {
+        for layer in &self.layers {
+            let layer = T::trainable(&**layer);
+            let (own, rest) = parameters.split_at_mut(layer.parameters());
+            layer.fake_quantize(own);
+            parameters = rest;
         }
     }
 

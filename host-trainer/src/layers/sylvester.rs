@@ -13,7 +13,7 @@ use super::batched::{add_scaled, dot};
 use super::householder::{reflect, reflect_backward};
 use super::planar::normal;
 use super::view::slice;
-use super::{Computed, Directions, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
+use super::{Computed, Directions, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
 use crate::train::{self, Batch, Tape};
@@ -261,7 +261,7 @@ impl Trained for TrainedSylvester {
         Layer::Turned(Box::new(Sylvester { features, units, elementary: Elementary::Libm }.into()))
     }
 
-    fn write(&self, parameters: &[f32], _: Option<&Rows>, image: &mut Image) {
+    fn write(&self, parameters: &[f32], image: &mut Image) {
         let Parts { vectors, triangles, diagonal, bias } = self.split(parameters);
         image.f32s(vectors);
         for (i, row) in triangles.chunks_exact(self.units).enumerate() {

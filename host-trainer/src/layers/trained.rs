@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Layer;
 use crate::image::Image;
 use crate::model::architecture::NumberFormat;
-use crate::net::Net;
+use crate::net::{Net, RangeMethod, Ranges};
 use crate::train::{Batch, Real, Tape};
 
 /// The arithmetic of one layer: shapes are its fields, trainable numbers a slice that the caller owns, so that the
@@ -29,6 +29,10 @@ pub trait Trainable<T: Real>: Debug + Send + Sync {
 
     /// Sets `true` at the parameters that weight decay applies to.
     fn mark_decayed(&self, marks: &mut [bool]);
+
+    /// Rounds the weights of its net, if it has one, each to the nearest that int8 can hold with the unit of its row: what
+    /// quantization-aware fine-tuning computes with.
+    fn fake_quantize(&self, _parameters: &mut [T]) {}
 
     /// Maps the batch in place and adds log |det J| of each row to `log_det`. `context` is feature-major, as the batch.
     /// What [`Trainable::backward`] needs goes to the tape.
@@ -60,8 +64,19 @@ pub trait Trained: Trainable<f32> + Trainable<f64> {
     /// What it is, with its net in this number format.
     fn layer(&self, format: NumberFormat) -> Layer;
 
-    /// Appends the image of its values. A net is quantized by the readings in `rows`; without them it is written in f32.
-    fn write(&self, parameters: &[f32], rows: Option<&Rows>, image: &mut Image);
+    /// Whether it has a net whose weights can be quantized.
+    fn has_net_to_quantize(&self) -> bool {
+        self.layer(NumberFormat::Int8) != self.layer(NumberFormat::Float)
+    }
+
+    /// Appends the image of its values, a net with f32 weights.
+    fn write(&self, parameters: &[f32], image: &mut Image);
+
+    /// Appends the image of its values with the net quantized to int8, by the readings in `rows` and with the ranges of
+    /// activations by `method`; returns what went into each matrix. A layer without a net appends nothing.
+    fn write_int8(&self, _: &[f32], _rows: &Rows, _method: RangeMethod, _: &mut Image) -> Option<Vec<Ranges>> {
+        None
+    }
 
     /// The net of a layer whose parameters are a velocity's: it is fitted by flow matching, and has no
     /// [`Trainable::backward`].

@@ -258,13 +258,17 @@ impl Architecture {
     /// How the conditioners store their weights.
     #[must_use]
     pub fn number_format(&self) -> &'static str {
-        let mut format = NumberFormat::Float;
-        self.layers.each(&mut |layer| {
-            if let Some((_, Some(NumberFormat::Int8))) = layer.family() {
-                format = NumberFormat::Int8;
-            }
+        let (mut int8, mut float) = (false, false);
+        self.layers.each(&mut |layer| match layer.family() {
+            Some((_, Some(NumberFormat::Int8))) => int8 = true,
+            Some((_, Some(NumberFormat::Float))) => float = true,
+            _ => {}
         });
-        format.name()
+        match (int8, float) {
+            (true, true) => "int8 and f32",
+            (true, false) => NumberFormat::Int8.name(),
+            (false, _) => NumberFormat::Float.name(),
+        }
     }
 }
 

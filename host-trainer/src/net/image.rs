@@ -6,6 +6,7 @@
 use nalgebra::DMatrix;
 
 use super::quantize::Quantized;
+use super::ranges::{RangeMethod, Ranges};
 use super::{Matrix, Net, Place, Wiring};
 use crate::image::Image;
 
@@ -26,7 +27,8 @@ impl Net {
     ///
     /// `inputs` are readings that the net will see, one a row, its columns in the order of the net's inputs. `cost` says
     /// what a squared error of an output costs, given all exact outputs of that row; a factor that is the same for all
-    /// rows does not matter.
+    /// rows does not matter. The units of activations are calibrated by `method`. Returns what went into each matrix: first,
+    /// inner, last.
     ///
     /// # Panics
     /// If there are fewer parameters than the net has, no readings, or readings of other inputs.
@@ -35,10 +37,11 @@ impl Net {
         parameters: &[f32],
         inputs: &DMatrix<f64>,
         cost: impl Fn(usize, &[f64]) -> f64,
+        method: RangeMethod,
         image: &mut Image,
-    ) {
+    ) -> Vec<Ranges> {
         let parameters: Vec<f64> = parameters.iter().map(|parameter| f64::from(*parameter)).collect();
-        let Quantized { input_unit, matrices } = self.quantize(&parameters, inputs, cost);
+        let Quantized { input_unit, matrices } = self.quantize(&parameters, inputs, cost, method);
         image.f32((1.0 / input_unit) as f32);
         for (matrix, rounded) in self.matrices().zip(&matrices) {
             self.blocks(matrix, [0, 2, 1, 3], |place| {
@@ -54,6 +57,7 @@ impl Net {
                 padded(&rounded.units, 1.0).for_each(|unit| image.f32(unit.min(f64::from(f32::MAX)) as f32));
             }
         }
+        matrices.iter().map(|rounded| rounded.ranges).collect()
     }
 
     /// Calls `put` with the place of each stored weight among the weights of the matrix, a row's four columns of a block in

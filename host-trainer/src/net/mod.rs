@@ -4,6 +4,8 @@
 //! mod.rs         shapes: which outputs of which matrix see which inputs
 //! train.rs       batched forward and backward passes
 //! quantize.rs    weights to int8
+//! ranges.rs      how far the 16 bits of activations reach
+//! rounding.rs    rounding whose errors cancel
 //! image.rs       their bytes on the device
 //! description.rs what the core calls a net, and its mathematics on those bytes
 //! ```
@@ -15,10 +17,12 @@
 mod description;
 mod image;
 mod quantize;
+mod ranges;
 mod rounding;
 mod train;
 
 pub use description::{NetType, NetView};
+pub use ranges::{RangeMethod, Ranges};
 
 use std::ops::Range;
 

@@ -5,25 +5,21 @@
 //! cancel in its sums (`quantize/rounding.rs`), the last matrix's weighed by what they cost. A row of a masked matrix
 //! is rounded on what it sees.
 //!
-//! Activations have 16 bits. Behind a ReLU their range is twice what was seen. The device's tables of tanh, ELU and
-//! sigmoid have fixed ranges; far-off sums saturate.
+//! Activations have 16 bits. Behind a ReLU their range is calibrated ([`RangeMethod`]). The device's tables of tanh, ELU
+//! and sigmoid have fixed ranges; far-off sums saturate. Biases are the last column of the weights, so the least squares
+//! take up what the rounding of activations and weights moves in the mean of a sum.
 
 use flowlet::conditioner::int8::Requantization;
 use nalgebra::DMatrix;
 
+use super::ranges::{ACTIVATION_LIMIT, RangeMethod, Ranges, grid};
 use super::rounding::{Spread, corrected_by};
 use super::train::Apply;
 use super::{Activation, Band, Body, Matrix, Net};
-use crate::train::{Fast, Tape};
+use crate::train::{Fast, Real, Tape};
 
 /// The largest quantized weight; -128 is not used, so that rows are symmetric.
 const WEIGHT_LIMIT: f64 = 127.0;
-
-/// The largest quantized activation.
-const ACTIVATION_LIMIT: f64 = 32767.0;
-
-/// How far ranges reach beyond what was seen.
-const HEADROOM: f64 = 2.0;
 
 /// The largest factor of a requantization.
 const LARGEST_FACTOR: f64 = 32767.0 / 65536.0;
@@ -54,6 +50,8 @@ pub(super) struct Rounded {
     pub(super) units: Vec<f64>,
     /// From sums to activations; none in a last matrix.
     pub(super) factors: Vec<Requantization>,
+    /// Of what went in.
+    pub(super) ranges: Ranges,
 }
 
 /// Activations on their grid: a row for each reading, a column for each unit of the net.
@@ -62,16 +60,21 @@ struct Given {
     values: DMatrix<f64>,
     /// The value of one unit.
     unit: f64,
+    /// The largest in size, before the grid.
+    largest: f64,
 }
 
 impl Given {
     fn new(values: &DMatrix<f64>, unit: f64) -> Self {
-        Self { values: values.map(|value| grid(value, unit)), unit }
+        Self { values: values.map(|value| grid(value, unit)), unit, largest: values.amax() }
     }
-}
 
-fn grid(value: f64, unit: f64) -> f64 {
-    (value / unit).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) * unit
+    /// The share that saturates.
+    fn saturated(&self) -> f64 {
+        let limit = (ACTIVATION_LIMIT - 0.5) * self.unit;
+        let saturated = self.values.iter().filter(|value| value.abs() > limit).count();
+        saturated as f64 / self.values.len().max(1) as f64
+    }
 }
 
 /// Rows times their costs.
@@ -81,12 +84,6 @@ fn weighed(rows: &DMatrix<f64>, costs: &[f64]) -> DMatrix<f64> {
         column.iter_mut().zip(costs).for_each(|(value, cost)| *value *= cost);
     }
     weighed
-}
-
-/// The value of one unit of activations like these. Those that are all zero still get a positive one.
-fn fitting_unit<'a>(values: impl IntoIterator<Item = &'a DMatrix<f64>>) -> f64 {
-    let largest = values.into_iter().flatten().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    (largest * HEADROOM).max(1e-3) / ACTIVATION_LIMIT
 }
 
 /// The unit of the sums that an activation's table takes: ±8 for tanh, ±16 for ELU. ReLU has no table, and any unit.
@@ -100,10 +97,10 @@ fn table_unit(activation: Activation) -> Option<f64> {
 
 /// Activations of activations, as the device has them.
 fn activate(activation: Activation, sums: Given) -> Given {
-    let Given { mut values, unit } = sums;
+    let Given { mut values, unit, .. } = sums;
     activation.apply(values.as_mut_slice());
     match activation {
-        Activation::Relu => Given { values, unit },
+        Activation::Relu => Given::new(&values, unit),
         Activation::Elu => Given::new(&values, unit),
         Activation::Tanh => Given::new(&values, TABLE_UNIT),
     }
@@ -116,12 +113,13 @@ impl Net {
         parameters: &[f64],
         inputs: &DMatrix<f64>,
         cost: impl Fn(usize, &[f64]) -> f64,
+        method: RangeMethod,
     ) -> Quantized {
         assert!(inputs.ncols() == self.inputs() && inputs.nrows() > 0, "readings of {} inputs", self.inputs());
         let activation = self.hidden.activation;
-        let mut work = Work { net: self, parameters, matrices: Vec::new() };
+        let mut work = Work { net: self, parameters, method, matrices: Vec::new() };
         let exact = self.exact(parameters, inputs);
-        let input_unit = fitting_unit([inputs]);
+        let input_unit = method.unit([inputs]);
         let input = Given::new(inputs, input_unit);
         let read = match self.hidden.body {
             Body::Plain => {
@@ -129,7 +127,7 @@ impl Net {
             }
             Body::Residual => {
                 let streams = exact.iter().take(self.hidden.deep + 1).step_by(2);
-                let unit = table_unit(activation).unwrap_or_else(|| fitting_unit(streams));
+                let unit = table_unit(activation).unwrap_or_else(|| method.unit(streams));
                 let mut stream = work.linear(0, &input, &exact[0], unit);
                 for index in (1..=self.hidden.deep).step_by(2) {
                     let active = activate(activation, stream.clone());
@@ -204,6 +202,7 @@ impl Net {
 struct Work<'a> {
     net: &'a Net,
     parameters: &'a [f64],
+    method: RangeMethod,
     matrices: Vec<Rounded>,
 }
 
@@ -219,7 +218,7 @@ impl Work<'_> {
         activation.apply(sums.as_mut_slice());
         // A requantization scales down by two at the least. Where sums are that coarse, so are activations.
         let coarsest = rounded.units.iter().copied().fold(0.0, f64::max);
-        let unit = fitting_unit([&sums]).max(coarsest / LARGEST_FACTOR);
+        let unit = self.method.unit([&sums]).max(coarsest / LARGEST_FACTOR);
         rounded.requantize(unit);
         self.matrices.push(rounded);
         Given::new(&sums, unit)
@@ -263,6 +262,12 @@ impl Work<'_> {
             biases: Vec::new(),
             units: Vec::new(),
             factors: Vec::new(),
+            ranges: Ranges {
+                largest_activation: given.largest,
+                unit: given.unit,
+                saturated: given.saturated(),
+                largest_weight: 0.0,
+            },
         };
         for band in self.net.bands(matrix) {
             let inputs = given.values.columns(0, band.inputs).into_owned().insert_column(band.inputs, 1.0);
@@ -277,11 +282,12 @@ impl Work<'_> {
             // Outputs of one feature often have the same costs.
             let mut weighted: Option<(Vec<f64>, Spread)> = None;
             for (output, row) in band.outputs.clone().zip(weights.row_iter()) {
-                let mut row: Vec<f64> = row.iter().copied().collect();
+                let row: Vec<f64> = row.iter().copied().collect();
                 let largest = row[..band.inputs].iter().fold(0.0, |largest: f64, weight| largest.max(weight.abs()));
+                rounded.ranges.largest_weight = rounded.ranges.largest_weight.max(largest);
                 let smallest_for_bias = 2.0 * row[band.inputs].abs() / (bias_limit * given.unit);
-                let step = (largest / WEIGHT_LIMIT).max(smallest_for_bias).max(1e-9).min(coarsest / given.unit);
-                let unit = step * given.unit;
+                let (finest, coarsest) = (smallest_for_bias.max(1e-9), coarsest / given.unit);
+                let allowed = finest.min(coarsest)..=coarsest;
                 let spread = match costs(output) {
                     None => &even,
                     Some(costs) => {
@@ -294,9 +300,10 @@ impl Work<'_> {
                             .1
                     }
                 };
-                let steps = spread.round(&mut row, step, WEIGHT_LIMIT);
-                rounded.weights[output * matrix.inputs..][..band.inputs].copy_from_slice(&steps);
-                rounded.biases.push((row[band.inputs] / unit).round().clamp(-bias_limit, bias_limit) as i32);
+                let row = spread.best(&row, largest / WEIGHT_LIMIT, allowed, WEIGHT_LIMIT);
+                let unit = row.step * given.unit;
+                rounded.weights[output * matrix.inputs..][..band.inputs].copy_from_slice(&row.weights);
+                rounded.biases.push((row.bias / unit).round().clamp(-bias_limit, bias_limit) as i32);
                 rounded.units.push(unit);
             }
         }
@@ -310,6 +317,21 @@ impl Work<'_> {
             let output = band.outputs.start + row;
             if column < band.inputs { weights[output * matrix.inputs + column] } else { biases[output] }
         })
+    }
+}
+
+impl Net {
+    /// Rounds the weights to the nearest that int8 can hold with a unit for each row, the one that its largest weight
+    /// needs.
+    pub fn fake_quantize<T: Real>(&self, parameters: &mut [T]) {
+        let limit = T::of(WEIGHT_LIMIT);
+        for matrix in self.matrices() {
+            for row in parameters[matrix.weights()].chunks_exact_mut(matrix.inputs.max(1)) {
+                let largest = row.iter().fold(T::zero(), |largest, weight| largest.max(weight.abs()));
+                let step = (largest / limit).max(T::min_positive_value());
+                row.iter_mut().for_each(|weight| *weight = (*weight / step).round() * step);
+            }
+        }
     }
 }
 

@@ -291,7 +291,7 @@ fn quantization_error(name: &str, net: &Net, parameters: &[f32], cost: impl Fn(u
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     let inputs = DMatrix::from_fn(400, net.inputs(), |_, _| rng.random_range(-2.0..2.0));
     let mut image = Image::default();
-    net.write_int8(parameters, &inputs, cost, &mut image);
+    net.write_int8(parameters, &inputs, cost, RangeMethod::MinMax, &mut image);
     let wide: Vec<f64> = parameters.iter().map(|parameter| f64::from(*parameter)).collect();
     let (mut error, mut size) = (0.0, 0.0);
     with_view(net, NumberFormat::Int8, &image, |view| {
@@ -336,7 +336,7 @@ fn dead_and_extreme_rows_stay_within_the_formats() {
         }
         for inputs in [DMatrix::zeros(5, net.inputs()), DMatrix::from_element(5, net.inputs(), 1e4)] {
             let mut image = Image::default();
-            net.write_int8(&parameters, &inputs, |_, _| 1.0, &mut image);
+            net.write_int8(&parameters, &inputs, |_, _| 1.0, RangeMethod::MinMax, &mut image);
             with_view(&net, NumberFormat::Int8, &image, |view| {
                 for value in [0.0, 1e4, -1e30, f32::MAX] {
                     let outputs = outputs_of(&net, view, &vec![value; net.inputs()]);

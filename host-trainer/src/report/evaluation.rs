@@ -110,8 +110,8 @@ impl Display for Evaluation {
         let Self { model, twin, by } = self;
         writeln!(f, "{} readings, {} of them anomalies", model.rows, model.anomalies)?;
         writeln!(f)?;
-        let heading = if twin.is_some() { "f32 twin" } else { "" };
-        writeln!(f, "{:<34}{:>12}{heading:>12}", "", "model")?;
+        let heading = if twin.is_some() { format!("{:>12}{:>12}", "f32 twin", "difference") } else { String::new() };
+        writeln!(f, "{:<34}{:>12}{heading}", "", "model")?;
         type Measure = fn(&Measures) -> Option<f64>;
         type Show = fn(Option<f64>) -> String;
         let lines: [(&str, Measure, Show); 6] = [
@@ -123,8 +123,13 @@ impl Display for Evaluation {
             ("median log-density, normal (nats)", |of| of.median_log_prob, nats),
         ];
         for (name, measure, show) in lines {
-            let beside = twin.as_ref().map_or(String::new(), |twin| show(measure(twin)));
-            writeln!(f, "{name:<34}{:>12}{beside:>12}", show(measure(model)))?;
+            write!(f, "{name:<34}{:>12}", show(measure(model)))?;
+            if let Some(twin) = twin {
+                let difference = measure(model).zip(measure(twin)).map(|(ours, its)| ours - its);
+                let sign = if difference.is_some_and(|difference| difference >= 0.0) { "+" } else { "" };
+                write!(f, "{:>12}{:>12}", show(measure(twin)), format!("{sign}{}", show(difference)))?;
+            }
+            writeln!(f)?;
         }
         if let Some(kinds) = by {
             let width = kinds.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4) + 2;

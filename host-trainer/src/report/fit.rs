@@ -9,6 +9,7 @@ use crate::data::{Matrix, Readings, Split};
 use crate::fitting::Fitted;
 use crate::metrics::{alarm_rate, auroc, mean, median};
 use crate::model::Model;
+use crate::quantization;
 use crate::scoring::{ScoringError, assess};
 use crate::train::Stop;
 
@@ -67,12 +68,16 @@ pub struct FitReport {
     pub quantization_mean_nats: Option<f64>,
     /// The median, over the calibration rows, of the size of the change, in nats.
     pub quantization_median_nats: Option<f64>,
+    /// What it cost, layer by layer.
+    pub quantization: quantization::Report,
     /// AUROC of the rows labelled as anomalies against the calibration rows; `None` if there are none.
     pub auroc: Option<f64>,
     /// The same for the unquantized twin.
     pub f32_auroc: Option<f64>,
     /// The share of the selection rows, not trained on and not calibrated on, that raise the alarm.
     pub selection_alarm_rate: Option<f64>,
+    /// The same for the unquantized twin, at its own threshold.
+    pub f32_selection_alarm_rate: Option<f64>,
     /// The share of rows labelled as anomalies that raise the alarm.
     pub detection_rate: Option<f64>,
     /// What the model is.
@@ -134,9 +139,11 @@ impl FitReport {
             f32_mean_log_prob,
             quantization_mean_nats: mean_log_prob.zip(f32_mean_log_prob).map(|(ours, its)| ours - its),
             quantization_median_nats: median(&changes),
+            quantization: fitted.quantization.clone(),
             auroc: model.auroc,
             f32_auroc: twin.auroc,
             selection_alarm_rate: model.selection_alarm_rate,
+            f32_selection_alarm_rate: twin.selection_alarm_rate,
             detection_rate: model.detection_rate,
             model: Inspection::new(&fitted.model, fitted.model.to_bytes().len() as u64),
         })
@@ -228,13 +235,16 @@ impl Display for FitReport {
                 nats(self.gaussian_median_log_prob)
             )?;
         }
-        writeln!(
-            f,
-            "{:<14}{} nats off f32 (median), {} in the mean",
-            "int8",
-            nats(self.quantization_median_nats),
-            change(self.quantization_mean_nats)
-        )?;
+        if !self.quantization.layers.is_empty() {
+            writeln!(
+                f,
+                "{:<14}{} nats off f32 (median), {} in the mean",
+                self.model.number_format,
+                nats(self.quantization_median_nats),
+                change(self.quantization_mean_nats)
+            )?;
+            write!(f, "{}", self.quantization)?;
+        }
         match self.auroc.zip(self.f32_auroc) {
             Some((ours, its)) => writeln!(
                 f,
@@ -248,11 +258,12 @@ impl Display for FitReport {
         }
         writeln!(
             f,
-            "{:<14}score above {}, for {} of normal readings; {} of the selection rows",
+            "{:<14}score above {}, for {} of normal readings; {} of the selection rows ({} with f32)",
             "alarm",
             score(self.model.threshold),
             percent(Some(f64::from(self.model.false_alarm_rate))),
-            percent(self.selection_alarm_rate)
+            percent(self.selection_alarm_rate),
+            percent(self.f32_selection_alarm_rate)
         )?;
         writeln!(
             f,

@@ -3,6 +3,7 @@
 mod evaluation;
 mod fit;
 mod inspection;
+mod quantization;
 
 pub use evaluation::{Evaluation, Kind, Measures};
 pub use fit::{FitReport, Parts};

@@ -54,6 +54,11 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
         ("weight_decay", options.weight_decay.is_none_or(not_negative), "must be 0 or above"),
         ("clip_norm", positive(options.clip_norm), "must be above 0"),
         ("noise", options.noise.is_none_or(not_negative), "must be 0 or above"),
+        (
+            "quantization.budget",
+            options.quantization.budget.is_finite() && options.quantization.budget >= 0.0,
+            "must be 0 or above",
+        ),
         ("averaging", (0.0..1.0).contains(&options.averaging), "must be at least 0 and below 1"),
         ("quantization_steps", quantization_steps.iter().all(|step| not_negative(*step)), "must be 0 or above"),
     ];

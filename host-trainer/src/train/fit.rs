@@ -92,27 +92,9 @@ pub fn fit(
     let mut model = Flow::zeroed(vec![0.0; columns], vec![1.0; columns], features, options);
     let mapped = prepare(&model, data.training)?.0;
     (model.mean, model.inverse_scale) = moments(&mapped)?;
-    let training = prepare(&model, data.training)?.0;
-    let (mut validation, log_det) = prepare(&model, data.validation)?;
-    // The steps of a sensor whose support is mapped are of many sizes: noise has to do there.
-    let in_steps = |column: usize| options.architecture.supports.get(column).is_none_or(|it| *it == Support::All);
-    let steps = data.quantization_steps.iter().zip(&model.inverse_scale).enumerate();
-    let widths: Vec<f32> =
-        steps.map(|(column, (step, scale))| if in_steps(column) { step * scale } else { 0.0 }).collect();
-    let mut rng = stream(options.seed, Stream::Validation);
-    for row in validation.values_mut().chunks_exact_mut(data.training.columns()) {
-        row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
-    }
-    let validation = without_farthest(&validation, features);
-    let parameters = initial(&model, &training, &mut stream(options.seed, Stream::Initialization));
-
-    let rows = Rows {
-        features,
-        training: &training,
-        validation: &validation,
-        widths: &widths,
-        noise: options.noise(data.training.rows(), features),
-    };
+    let prepared = Prepared::new(&model, data, options)?;
+    let parameters = initial(&model, &prepared.training, &mut stream(options.seed, Stream::Initialization));
+    let rows = prepared.rows(features);
     let objective = Objective { sequence: &model.sequence, base: &*model.base };
     let mut likelihood = Likelihood::new(objective, rows, options);
     let (best, mut summary) = match model.sequence.velocity() {
@@ -125,8 +107,45 @@ pub fn fit(
         None => descend(&mut likelihood, options, parameters, progress, cancel),
     };
     model.parameters = best;
-    summary.validation_loss -= model.log_scale() + log_det;
+    summary.validation_loss -= model.log_scale() + prepared.log_det;
     Ok(Fit { model, summary })
+}
+
+/// The tables of a fit, in standardized units.
+pub(super) struct Prepared {
+    training: Matrix,
+    validation: Matrix,
+    /// Per feature the width of the noise that takes a grid's cells.
+    widths: Vec<f32>,
+    noise: f32,
+    /// Of the validation rows' supports, their mean.
+    pub log_det: f64,
+}
+
+impl Prepared {
+    /// For a model that knows its standardization.
+    pub fn new(model: &Flow, data: TrainingData<'_>, options: &Options) -> Result<Self, FitError> {
+        let features = data.features;
+        let training = prepare(model, data.training)?.0;
+        let (mut validation, log_det) = prepare(model, data.validation)?;
+        // The steps of a sensor whose support is mapped are of many sizes: noise has to do there.
+        let in_steps = |column: usize| options.architecture.supports.get(column).is_none_or(|it| *it == Support::All);
+        let steps = data.quantization_steps.iter().zip(&model.inverse_scale).enumerate();
+        let widths: Vec<f32> =
+            steps.map(|(column, (step, scale))| if in_steps(column) { step * scale } else { 0.0 }).collect();
+        let mut rng = stream(options.seed, Stream::Validation);
+        for row in validation.values_mut().chunks_exact_mut(data.training.columns()) {
+            row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
+        }
+        let validation = without_farthest(&validation, features);
+        let noise = options.noise(data.training.rows(), features);
+        Ok(Self { training, validation, widths, noise, log_det })
+    }
+
+    pub fn rows(&self, features: usize) -> Rows<'_> {
+        let Self { training, validation, widths, noise, .. } = self;
+        Rows { features, training, validation, widths, noise: *noise }
+    }
 }
 
 /// The rows that layers which normalize start from.
@@ -148,7 +167,7 @@ fn initial(model: &Flow, training: &Matrix, rng: &mut ChaCha8Rng) -> Vec<f32> {
 
 /// Standardized rows without the hundredth, rounded up, of the greatest norms: those that the starting point, a standard
 /// normal distribution, finds least likely. The same rows for every candidate, so that their losses compare.
-fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
+pub(crate) fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
     let norm = |row: usize| rows.row(row)[..features].iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
     let norms: Vec<f64> = (0..rows.rows()).map(norm).collect();
     let mut order: Vec<usize> = (0..rows.rows()).collect();

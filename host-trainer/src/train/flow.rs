@@ -124,6 +124,22 @@ impl Flow {
         result
     }
 
+    /// What the layers from the given one on, counted from 0, and the base make of rows that reach it: their part of the
+    /// log-densities, in nats.
+    pub(crate) fn log_probs_from(&self, layer: usize, rows: &Matrix) -> Vec<f32> {
+        let sequence = self.sequence.from(layer);
+        let before = self.layer_parameters() - Trainable::<f32>::parameters(&sequence);
+        log_probs(&sequence, &*self.base, &self.parameters[before..], rows, self.features)
+    }
+
+    /// The flow with the weights of its nets rounded, each to the nearest that int8 can hold.
+    #[must_use]
+    pub fn fake_quantized(&self) -> Self {
+        let mut rounded = self.clone();
+        rounded.sequence.fake_quantize(&mut rounded.parameters[..self.layer_parameters()]);
+        rounded
+    }
+
     /// The log-determinant of the standardization, in nats.
     pub fn log_scale(&self) -> f64 {
         self.inverse_scale[..self.features].iter().map(|scale| f64::from(*scale).ln()).sum()

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! fit.rs         a table and options in, a fitted model and a summary out
+//! fine_tuning.rs training goes on with rounded weights
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
 //! exp.rs         exponentials and logarithms that vectorize
@@ -21,6 +22,7 @@ pub(crate) mod descent;
 mod error;
 mod exp;
 mod families;
+mod fine_tuning;
 mod fit;
 mod flow;
 pub(crate) mod gemm;
@@ -41,6 +43,8 @@ pub use batch::Batch;
 pub use error::FitError;
 pub use exp::Fast;
 pub use families::{Architecture, BaseFamily, Family};
+pub use fine_tuning::fine_tune;
+pub(crate) use fit::without_farthest;
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};
 pub use flow::{Flow, LN_2PI};
 pub use options::Options;

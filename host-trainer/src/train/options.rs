@@ -2,6 +2,7 @@
 
 use super::families::Architecture;
 use crate::model::architecture::Numerics;
+use crate::quantization;
 
 /// How a fit is run.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -43,6 +44,9 @@ pub struct Options {
     /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps
     /// this share: what a lower learning rate would gain at the end is seen in every pass.
     pub averaging: f32,
+    /// What becomes of the fitted flow's nets: [`crate::fitting::fit`] quantizes them.
+    #[serde(default)]
+    pub quantization: quantization::Options,
 }
 
 impl Options {
@@ -62,6 +66,7 @@ impl Options {
             clip_norm: 5.0,
             noise: None,
             averaging: 0.99,
+            quantization: quantization::Options::default(),
         }
     }
 

@@ -85,7 +85,7 @@ impl Approximation {
             return None;
         }
         for (layer, parameters) in self.sequence.with_parameters(&self.parameters) {
-            layer.write(parameters, None, &mut image);
+            layer.write(parameters, &mut image);
         }
         let base = TrainedStandardNormal { features: self.features };
         base.write(&[], &mut image);

@@ -30,6 +30,37 @@ fn fit_writes_the_model_its_twin_its_source_and_a_report() {
 }
 
 #[test]
+fn the_report_says_what_quantization_does_to_each_layer() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 60, 1));
+    let line = format!("fit train.csv --out pump.flow --label anomaly --ignore kind,run --json fit.json {QUICK}");
+    let report = folder.succeed(&line);
+    for expected in ["selection rows, 0.0100 allowed", "1 AffineCoupling", "min-max"] {
+        assert!(report.contains(expected), "{expected}: {report}");
+    }
+    let json = folder.json("fit.json");
+    let number = |of: &serde_json::Value, key: &str| of[key].as_f64().unwrap_or_else(|| panic!("{key}: {of}"));
+    let layers = json["quantization"]["layers"].as_array().unwrap();
+    assert!(!layers.is_empty() && number(&json["quantization"], "loss").abs() < 0.05, "{json}");
+    for layer in layers {
+        assert!(number(layer, "loss").abs() < 0.05 && layer["format"] == "int8", "{layer}");
+        for matrix in layer["matrices"].as_array().unwrap() {
+            let largest = number(matrix, "largest_activation");
+            let saturates = largest > 32767.5 * number(matrix, "unit");
+            assert_eq!(number(matrix, "saturated") > 0.0, saturates, "{matrix}");
+            assert!(number(matrix, "largest_weight") > 0.0, "{matrix}");
+        }
+    }
+    assert!((0.0..0.2).contains(&number(&json, "f32_selection_alarm_rate")), "{json}");
+
+    // Of an impossible budget what is possible is kept: f32 weights lose nothing.
+    let report = folder.succeed(&format!("{line} --format auto --quantization-budget 0"));
+    let json = folder.json("fit.json");
+    assert!(number(&json["quantization"], "loss") < 1e-3, "{report}");
+    folder.succeed("inspect pump.flow");
+}
+
+#[test]
 fn the_seed_decides_every_byte_whatever_the_threads() {
     let folder = Folder::new();
     folder.write("train.csv", &readings(600, 0, 1));

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use flowlet_trainer::data::Matrix;
 use flowlet_trainer::export::Written;
 use flowlet_trainer::model::{Feature, Metadata, Model, Training};
+use flowlet_trainer::quantization::post_training;
 use flowlet_trainer::train::{self, Family, Options, TrainingData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -115,7 +116,8 @@ pub fn fit(density: &Density, options: &Options) -> Result<(Record, Model)> {
     let float = Written::float(flow).model(flow, None, metadata(options.seed))?;
     let int8 = match has_int8(options.architecture.family) {
         true => {
-            let model = Written::int8(flow, &training).model(flow, None, metadata(options.seed))?;
+            let quantized = post_training(flow, &training, &validation);
+            let model = quantized.written.model(flow, None, metadata(options.seed))?;
             Some(distance(density, &model, &test)?)
         }
         false => None,

@@ -6,6 +6,7 @@ mod bits;
 mod demo;
 mod device;
 mod gallery;
+mod quantization;
 mod setup;
 mod test;
 mod vi;
@@ -102,6 +103,19 @@ enum Bench {
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// What int8 weights cost against f32: log-density, AUROC and false alarms, by data set
+    Quantization {
+        /// Also measures the sets of this folder: density/SET with train.csv, val.csv and test.csv, and anomaly/SET with
+        /// train.csv and test.csv, whose column `anomaly` is 1 for anomalies [default: the bundled set alone]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Writes the figures and the reports of the quantization as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Fits that only show that all works
+        #[arg(long)]
+        quick: bool,
+    },
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
@@ -118,6 +132,9 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Bench { what: Bench::Bases } => bases::run(),
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
+        Command::Bench { what: Bench::Quantization { data, json, quick } } => {
+            quantization::run(&quantization::Request { data, json, quick })
+        }
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })

@@ -29,7 +29,7 @@ fn layers_compute_what_the_core_does_with_their_image() {
         let mut bodies = Vec::new();
         for (layer, own) in sequence.with_parameters(&parameters) {
             let mut image = Image::default();
-            layer.write(own, None, &mut image);
+            layer.write(own, &mut image);
             let described = layer.layer(NumberFormat::Float);
             assert_eq!(described.schema().size(), image.0.len(), "{name}");
             assert_eq!(described.schema().check(&image.0, 0), Ok(image.0.len()), "{name}");

@@ -220,7 +220,7 @@ impl<T> Hidden<T> for DenseView<'_, Requantization> {
         }
     }
 
-    #[cfg(not(flowlet_kernel = "portable"))]
+    #[cfg(flowlet_assembly)]
     #[inline(always)]
     fn activated_rows(&mut self, activation: Activation, input: &[Quad<i16>], units: &mut [Quad<i16>]) {
         if activation == Activation::Relu && !input.is_empty() {

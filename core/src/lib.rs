@@ -1,6 +1,6 @@
 //! Normalizing flows small enough for a microcontroller: exact densities and samples from fixed-size,
 //! const-generic models in static memory. No heap, no panic on the scoring path, no `unsafe` outside
-//! two modules: reading an image in const evaluation, and the kernels in assembly.
+//! two modules: values and their bytes, and the kernels for one kind of core.
 //!
 //! # How a score comes about
 //!

@@ -6,6 +6,7 @@ mod bits;
 mod demo;
 mod device;
 mod gallery;
+mod peers;
 mod quantization;
 mod setup;
 mod test;
@@ -73,6 +74,15 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Detectors of other libraries on an emulated Cortex-M4F, and the smallest flow that reaches their AUROC on the rig
+    Peers {
+        /// Looks for that flow among many, in place of measuring
+        #[arg(long)]
+        search: bool,
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Runs every test there is, the emulated device included
     Test {
         /// Requires QEMU instead of skipping what needs it, and installs it where the system allows
@@ -139,6 +149,7 @@ fn main() -> anyhow::Result<()> {
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })
         }
+        Command::Peers { search, json } => peers::run(&peers::Options { search, json }),
         Command::Test { qemu } => test::run(qemu),
         Command::Vi { out, quick } => vi::run(out.as_deref(), quick),
     }

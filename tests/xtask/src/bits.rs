@@ -1,5 +1,6 @@
 //! `cargo xtask bits`: whether emulated devices give the host's bits, for every layer family, in every direction.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::setup;
 
 /// The programs that have all families, with their lists.
 const PROGRAMS: [(&str, &[&[Job]]); 4] =
-    [("families", FAMILIES), ("families_f32", FLOATS), ("families_int8", QUANTIZED), ("families_fixed", FIXED)];
+    [("families_int8", QUANTIZED), ("families_f32", FLOATS), ("families", FAMILIES), ("families_fixed", FIXED)];
 
 /// What was chosen on the command line.
 pub struct Request {
@@ -26,8 +27,8 @@ pub struct Request {
     pub emulator: Backend,
 }
 
-/// Tasks that are sent to a device at once.
-const AT_ONCE: usize = 8;
+/// Readings that are sent to a device in one run, if one job has no more.
+const AT_ONCE: usize = 10_000;
 
 /// Compares, and prints a row of a table for each core and program as soon as it is done.
 pub fn run(request: &Request) -> Result<()> {
@@ -40,24 +41,10 @@ pub fn run(request: &Request) -> Result<()> {
     let mut differing = 0;
     for board in Board::ALL {
         let points = if board == Board::default() { request.points } else { request.elsewhere };
-        // One after the other: cargo builds in one place.
-        let programs: Vec<_> = PROGRAMS
-            .iter()
-            .map(|(example, lists)| {
-                let firmware = build(&Build { board, example: Some(example), ..Build::default() })?;
-                Ok((*example, *lists, firmware))
-            })
-            .collect::<Result<_>>()?;
-        thread::scope(|scope| -> Result<()> {
-            let running = programs.iter().map(|(name, lists, firmware)| {
-                scope.spawn(move || compare(name, lists, firmware, request.emulator, points))
-            });
-            let running: Vec<_> = running.collect();
-            for program in running {
-                differing += program.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            }
-            Ok(())
-        })?;
+        for (name, lists) in PROGRAMS {
+            let firmware = build(&Build { board, example: Some(name), ..Build::default() })?;
+            differing += compare(name, lists, &firmware, request.emulator, points)?;
+        }
     }
     ensure!(differing == 0, "{differing} bits differ");
     Ok(())
@@ -78,16 +65,32 @@ fn compare(
     };
     let tasks = Task::all(lists, points, point, &mut rng);
     let patient = Options { timeout: Duration::from_secs(24 * 3600), instructions: u64::MAX, ..Options::default() };
-    let (mut bits, mut differing) = (0, 0);
-    for tasks in tasks.chunks(AT_ONCE) {
-        let (device, _) = on_device(emulator, firmware, tasks, &patient)?;
-        for (task, device) in tasks.iter().zip(device) {
-            for (host, device) in task.on_host().iter().flatten().zip(device.iter().flatten()) {
-                bits += 32_u64;
-                differing += (host ^ device).count_ones();
+    let waiting = Mutex::new(tasks.chunks((AT_ONCE / points).max(1)));
+    let worker = || -> Result<(u64, u32)> {
+        let (mut bits, mut differing) = (0, 0);
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(tasks) = next else { return Ok((bits, differing)) };
+            let (device, _) = on_device(emulator, firmware, tasks, &patient)?;
+            for (task, device) in tasks.iter().zip(device) {
+                for (host, device) in task.on_host().iter().flatten().zip(device.iter().flatten()) {
+                    bits += 32;
+                    differing += (host ^ device).count_ones();
+                }
             }
         }
-    }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let (mut bits, mut differing) = (0, 0);
+    thread::scope(|scope| -> Result<()> {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            let found = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            bits += found.0;
+            differing += found.1;
+        }
+        Ok(())
+    })?;
     let (core, directions) = (firmware.board().core(), tasks.len());
     println!("| {core} | {name} | {directions} | {} | {bits} | {differing} |", directions * points);
     Ok(differing)

@@ -96,13 +96,14 @@ impl<const D: usize, L: Layer, B, const C: usize, T: Scalar> Flow<D, L, B, C, T>
         B: Base<D, T>,
     {
         let (z, log_det) = self.to_base(x, context)?;
-        if log_det == T::from_f32(f32::INFINITY) {
+        let infinite = T::from_f32(f32::INFINITY);
+        if log_det == infinite {
             return Err(ReadingError::Singular);
         }
         let log_prob = self.base.log_prob(&z) + log_det;
-        // Also for a NaN, which no fitted parameters give, but hostile ones could.
+        // Also for a NaN or an infinity, which no fitted parameters give, but hostile ones could.
         let least = T::from_f32(f32::MIN);
-        Ok(if log_prob > least { log_prob } else { least })
+        Ok(if log_prob > least && log_prob != infinite { log_prob } else { least })
     }
 
     /// The base coordinates z of a reading: standard normal for readings like the fitted ones.

@@ -98,12 +98,15 @@ fn p_values_and_alarms_agree_at_the_edges_of_the_calibration() {
     every(|name, detector, file, host, rng| {
         // The file with its threshold moved to the score of a reading, and its neighbours.
         let context = vec![0.5; detector.architecture().context];
-        let (x, score) = (0..1000)
-            .find_map(|_| {
-                let x: Vec<f32> = (0..detector.architecture().features).map(|_| rng.sample(StandardNormal)).collect();
-                host.scorer().assess(&x, &context).ok().map(|assessment| (x, assessment.score()))
-            })
-            .expect("a reading in the support");
+        let found = (0..1000).find_map(|_| {
+            let x: Vec<f32> = (0..detector.architecture().features).map(|_| rng.sample(StandardNormal)).collect();
+            host.scorer().assess(&x, &context).ok().map(|assessment| (x, assessment.score()))
+        });
+        // With the extremes that a file may hold, every log-determinant may be an infinity.
+        let Some((x, score)) = found else {
+            assert!(name.ends_with("Hostile"), "{name}: no reading in the support");
+            return;
+        };
         for (threshold, alarm) in [(score, false), (score.next_down(), true), (score.next_up(), false)] {
             if !threshold.is_finite() {
                 continue;

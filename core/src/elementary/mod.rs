@@ -198,6 +198,9 @@ mod tests {
         }
         assert_eq!(Libm::exp(0.0_f32), 1.0);
         assert_eq!(Micromath::exp(0.0), 1.0);
+        for x in [87.5_f32, 1e4, f32::MAX, f32::INFINITY] {
+            assert_eq!((Micromath::exp(x), Micromath::exp(-x)), (f32::INFINITY, 0.0));
+        }
         for x in [0.0_f32, 1.0, 30.0, 88.8, 1e4, f32::MAX] {
             let (up, down): (f32, f32) = (Libm::sigmoid(x), Libm::sigmoid(-x));
             assert!((up + down - 1.0).abs() < 2e-7 && (0.0..=1.0).contains(&up) && down >= 0.0);

@@ -65,11 +65,12 @@ impl<'a> Scorer<'a> {
         check_finite(&z, &context)?;
         let log_det = inverse(&mut z, &context);
         check_support(log_det)?;
-        let log_prob = if log_det == T::from_f32(f32::INFINITY) {
+        let infinite = T::from_f32(f32::INFINITY);
+        let log_prob = if log_det == infinite {
             Err(ReadingError::Singular)
         } else {
             let (log_prob, least) = (base(&z) + log_det, T::from_f32(f32::MIN));
-            Ok(if log_prob > least { log_prob } else { least }.to_f32())
+            Ok(if log_prob > least && log_prob != infinite { log_prob } else { least }.to_f32())
         };
         Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
     }

@@ -1,7 +1,7 @@
 //! What the emulated boards share: a clock, a stack gauge, an end, and the application between them.
 //!
-//! There is one board for each target, which `build.rs` picks: [`board`] is its UART and the size of its RAM,
-//! [`architecture`] what its core has. All emulators end the program with `end::exit`, and a panic or a fault ends it with
+//! There is one board for each target, which `build.rs` picks: `board` is its UART and the size of its RAM,
+//! `architecture` what its core has. All emulators end the program with `end::exit`, and a panic or a fault ends it with
 //! a failing status, so that nothing that goes wrong here can look like success.
 #![cfg_attr(target_os = "none", no_std)]
 

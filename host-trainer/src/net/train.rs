@@ -3,13 +3,12 @@
 //! What a row of a masked matrix sees is a prefix of its inputs, so matrices are multiplied a few rows at a time with
 //! the longest of their prefixes: most masked weights cost nothing. They are zero, and their gradient is kept zero.
 
-use pulp::Arch;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Activation, Body, Net, Place};
+use super::{Activation, Body, Matrix, Net, Place};
 use crate::train::gemm::{Left, multiply_add, multiply_add_columns, sum_in_lanes, transpose};
-use crate::train::{Real, Tape};
+use crate::train::{Real, Tape, vectorize};
 
 /// The second matrix of a residual block starts within this, so that a block starts as the identity, nearly, and not at
 /// a point where its first matrix has no gradient. As in nflows (Durkan, Bekasov, Murray, Papamakarios, 2020).
@@ -29,30 +28,38 @@ impl Apply for Activation {
         let (zero, one) = (T::zero(), T::one());
         // One loop for each, so that they are vectors, by e^-|x|, which cannot overflow. Close to zero the last two are as
         // accurate as their sums are, absolutely.
-        Arch::new().dispatch(|| match self {
-            Self::Relu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { zero }),
-            Self::Elu => sums.iter_mut().for_each(|sum| {
-                let below = (-sum.abs()).fast_exp() - one;
-                *sum = if *sum > zero { *sum } else { below };
-            }),
-            Self::Tanh => sums.iter_mut().for_each(|sum| {
-                let small = (-(*sum + *sum).abs()).fast_exp();
-                let magnitude = (one - small) / (one + small);
-                *sum = if *sum > zero { magnitude } else { -magnitude };
-            }),
-        });
+        vectorize(
+            #[inline(always)]
+            || match self {
+                Self::Relu => sums.iter_mut().for_each(|sum| *sum = if *sum > zero { *sum } else { zero }),
+                Self::Elu => sums.iter_mut().for_each(|sum| {
+                    let below = (-sum.abs()).fast_exp() - one;
+                    *sum = if *sum > zero { *sum } else { below };
+                }),
+                Self::Tanh => sums.iter_mut().for_each(|sum| {
+                    let small = (-(*sum + *sum).abs()).fast_exp();
+                    let magnitude = (one - small) / (one + small);
+                    *sum = if *sum > zero { magnitude } else { -magnitude };
+                }),
+            },
+        );
     }
 
     fn pull_back<T: Real>(self, gradient: &mut [T], values: &[T]) {
         let (zero, one) = (T::zero(), T::one());
         let pairs = gradient.iter_mut().zip(values);
-        match self {
-            Self::Relu => pairs.for_each(|(gradient, value)| *gradient = if *value > zero { *gradient } else { zero }),
-            Self::Elu => {
-                pairs.for_each(|(gradient, value)| *gradient *= if *value > zero { one } else { one + *value });
-            }
-            Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= one - *value * *value),
-        }
+        vectorize(
+            #[inline(always)]
+            || match self {
+                Self::Relu => {
+                    pairs.for_each(|(gradient, value)| *gradient = if *value > zero { *gradient } else { zero });
+                }
+                Self::Elu => {
+                    pairs.for_each(|(gradient, value)| *gradient *= if *value > zero { one } else { one + *value });
+                }
+                Self::Tanh => pairs.for_each(|(gradient, value)| *gradient *= one - *value * *value),
+            },
+        );
     }
 }
 
@@ -121,7 +128,10 @@ impl Net {
                     let mut open = self.affine(index, parameters, &units, rows, tape);
                     activation.apply(&mut open);
                     let mut gate = self.affine(index + 1, parameters, &units, rows, tape);
-                    Arch::new().dispatch(|| gate.iter_mut().for_each(|gate| *gate = gate.fast_sigmoid()));
+                    vectorize(
+                        #[inline(always)]
+                        || gate.iter_mut().for_each(|gate| *gate = gate.fast_sigmoid()),
+                    );
                     let mut next = tape.buffer(open.len());
                     for ((next, open), gate) in next.iter_mut().zip(&open).zip(&gate) {
                         *next = *open * *gate;
@@ -216,9 +226,12 @@ impl Net {
         rows: usize,
         tape: &mut Tape<T>,
     ) -> Vec<T> {
-        let mut sums = tape.buffer(self.matrix(index).outputs * rows);
-        sums.fill(T::zero());
-        self.add_affine(index, parameters, input, rows, &mut sums);
+        let matrix = self.matrix(index);
+        let mut sums = tape.buffer(matrix.outputs * rows);
+        for (sums, bias) in sums.chunks_exact_mut(rows).zip(&parameters[matrix.biases()]) {
+            sums.fill(*bias);
+        }
+        self.add_products(matrix, parameters, input, rows, &mut sums);
         sums
     }
 
@@ -228,6 +241,11 @@ impl Net {
         for (sums, bias) in sums.chunks_exact_mut(rows).zip(&parameters[matrix.biases()]) {
             sums.iter_mut().for_each(|sum| *sum += *bias);
         }
+        self.add_products(matrix, parameters, input, rows, sums);
+    }
+
+    /// Adds W input of one matrix to `sums`.
+    fn add_products<T: Real>(&self, matrix: Matrix, parameters: &[T], input: &[T], rows: usize, sums: &mut [T]) {
         let weights = &parameters[matrix.weights()];
         for band in self.groups(matrix) {
             let left = Left::row_major(&weights[band.outputs.start * matrix.inputs..], matrix.inputs);

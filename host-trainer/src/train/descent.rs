@@ -16,6 +16,7 @@ use super::optimizer::{Adam, Schedule, clip_norm};
 use super::options::Options;
 use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
+use super::vectors::vectorize;
 use crate::data::Matrix;
 use crate::layers::Trainable;
 
@@ -48,7 +49,7 @@ pub(crate) fn descend(
     let mut decayed = vec![false; parameters.len()];
     loss.mark_decayed(&mut decayed);
     let weight_decay = options.weight_decay(loss.rows(), parameters.len());
-    let mut adam = Adam::new(decayed.clone(), weight_decay);
+    let mut adam = Adam::new(&decayed, weight_decay);
     let mut shuffle = stream(options.seed, Stream::Shuffle);
     let mut order: Vec<usize> = (0..loss.rows()).collect();
     let mut gradient = vec![0.0; parameters.len()];
@@ -83,9 +84,14 @@ pub(crate) fn descend(
             adam.step(&mut parameters, &gradient, schedule.learning_rate(summary.steps - 1));
             // Starts as the plain mean, so that the starting point is soon forgotten.
             let keep = options.averaging.min(summary.steps as f32 / (summary.steps + 10) as f32);
-            for (averaged, parameter) in averaged.iter_mut().zip(&parameters) {
-                *averaged = parameter + keep * (*averaged - parameter);
-            }
+            vectorize(
+                #[inline(always)]
+                || {
+                    for (averaged, parameter) in averaged.iter_mut().zip(&parameters) {
+                        *averaged = parameter + keep * (*averaged - parameter);
+                    }
+                },
+            );
         }
         summary.epochs += 1;
         let validation = loss.validation(&averaged);
@@ -98,7 +104,7 @@ pub(crate) fn descend(
             schedule.peak /= 2.0;
             parameters.copy_from_slice(&best);
             averaged.copy_from_slice(&best);
-            adam = Adam::new(decayed.clone(), weight_decay);
+            adam = Adam::new(&decayed, weight_decay);
             progress.diverged(summary.steps, schedule.peak);
             continue;
         }
@@ -134,11 +140,16 @@ fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
 /// A gradient as the sum of its parts, in their order, so that it does not depend on which thread was first.
 pub(crate) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a Vec<f32>>) {
     gradient.fill(0.0);
-    for part in parts {
-        for (sum, part) in gradient.iter_mut().zip(part) {
-            *sum += part;
-        }
-    }
+    vectorize(
+        #[inline(always)]
+        || {
+            for part in parts {
+                for (sum, part) in gradient.iter_mut().zip(part) {
+                    *sum += part;
+                }
+            }
+        },
+    );
 }
 
 /// What a fit learns from, in standardized units: rows of features, and their context behind them.

@@ -1,16 +1,11 @@
 //! The matrix product that all of the training time goes into.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::real::Real;
 
-/// Rows of the result that one pass of the inner loop computes.
-const MR: usize = 4;
-/// Columns of the result that one pass of the inner loop computes: with `MR`, eight AVX2 accumulators of `f32`, which
-/// is what hides the latency of a fused multiply-add.
-const NR: usize = 16;
-/// Terms that are summed before the result is touched: the panels stay within the first-level cache.
-const KC: usize = 64;
+/// Numbers in the widest vector.
+const MOST_LANES: usize = 16;
 
 /// A left matrix in one of two layouts.
 #[derive(Clone, Copy, Debug)]
@@ -29,27 +24,6 @@ impl<'a, T: Real> Left<'a, T> {
     /// The transpose of `values` with rows of `columns` numbers.
     pub fn transposed(values: &'a [T], columns: usize) -> Self {
         Self { values, columns, transposed: true }
-    }
-
-    /// Rows `top..top + MR`, of which `height` exist, from column `start` on, column by column. A short panel repeats
-    /// its last row: computed and not stored, which is cheaper than another loop.
-    #[inline(always)]
-    fn pack(self, panel: &mut [[T; MR]], top: usize, height: usize, start: usize) {
-        let rows: [usize; MR] = std::array::from_fn(|i| top + i.min(height - 1));
-        if self.transposed {
-            for (panel, column) in panel.iter_mut().zip(self.values[start * self.columns..].chunks_exact(self.columns))
-            {
-                *panel = match column[top..].first_chunk() {
-                    Some(whole) => *whole,
-                    None => rows.map(|row| column[row]),
-                };
-            }
-        } else {
-            let [a, b, c, d] = rows.map(|row| &self.values[row * self.columns + start..][..panel.len()]);
-            for ((((panel, a), b), c), d) in panel.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *panel = [*a, *b, *c, *d];
-            }
-        }
     }
 }
 
@@ -82,12 +56,7 @@ pub fn multiply_add_columns<T: Real>(
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let product = Product { m, k, n, stride, left, right, result };
-    match Arch::new() {
-        #[cfg(target_arch = "x86_64")]
-        Arch::V3(simd) => simd.vectorize(Fused(product)),
-        _ => product.run::<false>(),
-    }
+    Arch::new().dispatch(Product { m, k, n, stride, left, right, result });
 }
 
 struct Product<'a, T> {
@@ -100,79 +69,147 @@ struct Product<'a, T> {
     result: &'a mut [T],
 }
 
-#[cfg(target_arch = "x86_64")]
-struct Fused<'a, T>(Product<'a, T>);
-
-#[cfg(target_arch = "x86_64")]
-impl<T: Real> pulp::NullaryFnOnce for Fused<'_, T> {
+impl<T: Real> WithSimd for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
-        self.0.run::<true>();
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        // As many sums as hide the latency of a fused multiply-add, and as there are registers for.
+        let wide = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let lanes = T::lanes::<S>();
+        let whole = self.n - self.n % lanes;
+        let mut column = 0;
+        while column < whole {
+            let vectors = ((whole - column) / lanes).min(wide);
+            match vectors {
+                1 => self.columns::<S, 8, 1>(simd, column),
+                2 => self.columns::<S, 4, 2>(simd, column),
+                3 => self.columns::<S, 4, 3>(simd, column),
+                _ => self.columns::<S, 4, 4>(simd, column),
+            }
+            column += vectors * lanes;
+        }
+        if whole < self.n {
+            self.rest::<S, 8>(simd, whole);
+        }
     }
 }
 
 impl<T: Real> Product<'_, T> {
+    /// The `N` vectors of columns from `column` on, `M` rows at a time.
     #[inline(always)]
-    fn run<const FUSED: bool>(self) {
-        let Self { m, k, n, stride, left, right, result } = self;
-        let whole = n - n % NR;
-        let mut panel = [[T::zero(); MR]; KC];
-        for start in (0..k).step_by(KC) {
-            let depth = KC.min(k - start);
-            let right = &right[start * stride..(start + depth) * stride];
-            let panel = &mut panel[..depth];
-            for top in (0..m).step_by(MR) {
-                let height = MR.min(m - top);
-                left.pack(panel, top, height, start);
-                let result = &mut result[top * stride..(top + height) * stride];
-                for column in (0..whole).step_by(NR) {
-                    let tile = tile::<T, FUSED>(panel, right[column..].chunks(stride));
-                    for (row, sums) in result.chunks_exact_mut(stride).zip(&tile) {
-                        add(&mut row[column..column + NR], sums);
-                    }
+    fn columns<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, column: usize) {
+        let Self { m, k, stride, left, right, ref mut result, .. } = *self;
+        let lanes = N * T::lanes::<S>();
+        for top in (0..m).step_by(M) {
+            let height = M.min(m - top);
+            let sums = left.times::<S, M, N>(
+                simd,
+                top,
+                height,
+                k,
+                #[inline(always)]
+                |at| vectors::<S, T, N>(&right[at * stride + column..][..lanes]),
+            );
+            for (row, sums) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(&sums) {
+                for (result, sum) in T::vectors_mut::<S>(&mut row[column..]).iter_mut().zip(sums) {
+                    *result = T::plus(simd, *result, *sum);
                 }
             }
-            if whole < n {
-                // What is left of each row of the right matrix, filled up to a whole tile.
-                let mut edge = [[T::zero(); NR]; KC];
-                for (edge, row) in edge.iter_mut().zip(right.chunks_exact(stride)) {
-                    edge[..n - whole].copy_from_slice(&row[whole..n]);
-                }
-                for top in (0..m).step_by(MR) {
-                    let height = MR.min(m - top);
-                    left.pack(panel, top, height, start);
-                    let tile = tile::<T, FUSED>(panel, edge.iter().map(|row| &row[..]));
-                    for (row, sums) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(&tile)
-                    {
-                        add(&mut row[whole..n], sums);
+        }
+    }
+
+    /// The columns from `column` on, fewer than a vector has lanes.
+    #[inline(always)]
+    fn rest<S: Simd, const M: usize>(&mut self, simd: S, column: usize) {
+        let Self { m, k, n, stride, left, right, ref mut result } = *self;
+        // Whole vectors reach into the next row, and what they find there is dropped: masks take longer.
+        let lanes = T::lanes::<S>();
+        let inside = (right.len() + stride).saturating_sub(column + lanes) / stride;
+        for top in (0..m).step_by(M) {
+            let height = M.min(m - top);
+            let sums = left.times::<S, M, 1>(
+                simd,
+                top,
+                height,
+                k,
+                #[inline(always)]
+                |at| {
+                    let start = at * stride + column;
+                    if at < inside {
+                        vectors::<S, T, 1>(&right[start..][..lanes])
+                    } else {
+                        [T::load_part(simd, &right[start..][..n - column])]
                     }
+                },
+            );
+            for (row, [sum]) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(sums) {
+                let mut numbers = [T::zero(); MOST_LANES];
+                if let Some(first) = T::vectors_mut::<S>(&mut numbers).first_mut() {
+                    *first = sum;
+                }
+                for (result, sum) in row[column..n].iter_mut().zip(&numbers) {
+                    *result += *sum;
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn tile<'a, T: Real, const FUSED: bool>(panel: &[[T; MR]], right: impl Iterator<Item = &'a [T]>) -> [[T; NR]; MR] {
-    let mut sums = [[T::zero(); NR]; MR];
-    for (left, right) in panel.iter().zip(right) {
-        let Some(right) = right.first_chunk::<NR>() else { break };
-        for i in 0..MR {
-            for j in 0..NR {
-                sums[i][j] =
-                    if FUSED { left[i].mul_add(right[j], sums[i][j]) } else { sums[i][j] + left[i] * right[j] };
+impl<T: Real> Left<'_, T> {
+    /// Rows `top..top + M`, of which `height` exist, times `N` vectors of every row of the right matrix. Rows that do not exist repeat the
+    /// last one: computed and not stored, which is cheaper than another loop.
+    #[inline(always)]
+    fn times<S: Simd, const M: usize, const N: usize>(
+        self,
+        simd: S,
+        top: usize,
+        height: usize,
+        depth: usize,
+        right: impl Fn(usize) -> [T::Vector<S>; N],
+    ) -> [[T::Vector<S>; N]; M] {
+        let mut sums = [[T::zero().splat(simd); N]; M];
+        let rows: [usize; M] = std::array::from_fn(|i| top + i.min(height - 1));
+        if self.transposed {
+            for (at, column) in self.values.chunks_exact(self.columns).take(depth).enumerate() {
+                let left = match column[top..].first_chunk() {
+                    Some(whole) => *whole,
+                    None => rows.map(|row| column[row]),
+                };
+                add_products(simd, &mut sums, left, right(at));
+            }
+        } else {
+            let rows = rows.map(|row| &self.values[row * self.columns..][..depth]);
+            for at in 0..depth {
+                // No map: it is a call for larger arrays.
+                let mut left = [T::zero(); M];
+                for i in 0..M {
+                    left[i] = rows[i][at];
+                }
+                add_products(simd, &mut sums, left, right(at));
             }
         }
+        sums
     }
-    sums
 }
 
 #[inline(always)]
-fn add<T: Real>(result: &mut [T], sums: &[T]) {
-    for (result, sum) in result.iter_mut().zip(sums) {
-        *result += *sum;
+fn vectors<S: Simd, T: Real, const N: usize>(values: &[T]) -> [T::Vector<S>; N] {
+    *T::vectors::<S>(values).first_chunk().expect("as many vectors as asked for")
+}
+
+#[inline(always)]
+fn add_products<S: Simd, T: Real, const M: usize, const N: usize>(
+    simd: S,
+    sums: &mut [[T::Vector<S>; N]; M],
+    left: [T; M],
+    right: [T::Vector<S>; N],
+) {
+    for i in 0..M {
+        let left = left[i].splat(simd);
+        for j in 0..N {
+            sums[i][j] = T::multiply_add(simd, left, right[j], sums[i][j]);
+        }
     }
 }
 
@@ -195,18 +232,18 @@ pub fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
         return;
     }
     // Four features at a time: each pass then writes what lies together.
-    for (group, features) in features.chunks(4 * rows).enumerate() {
-        let at = 4 * group;
-        if let [a, b, c, d] = &features.chunks_exact(rows).collect::<Vec<_>>()[..] {
-            for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(*a).zip(*b).zip(*c).zip(*d) {
-                row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
-            }
-        } else {
-            for (offset, feature) in features.chunks_exact(rows).enumerate() {
-                for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
-                    row[at + offset] = *value;
-                }
-            }
+    let mut groups = features.chunks_exact(4 * rows);
+    for (group, features) in groups.by_ref().enumerate() {
+        let (first, second) = features.split_at(2 * rows);
+        let ((a, b), (c, d)) = (first.split_at(rows), second.split_at(rows));
+        for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(a).zip(b).zip(c).zip(d) {
+            row[4 * group..4 * group + 4].copy_from_slice(&[*a, *b, *c, *d]);
+        }
+    }
+    let at = width - width % 4;
+    for (offset, feature) in groups.remainder().chunks_exact(rows).enumerate() {
+        for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
+            row[at + offset] = *value;
         }
     }
 }
@@ -222,9 +259,9 @@ mod tests {
     /// Every remainder of the tile sizes and a depth above one panel, against the definition, in both layouts.
     #[test]
     fn matches_the_definition_in_every_shape() {
-        for m in [1, 3, 4, 5, 9] {
-            for k in [1, 2, 31, KC, KC + 3] {
-                for n in [1, 15, 16, 17, 33] {
+        for m in [1, 3, 4, 5, 8, 9] {
+            for k in [1, 2, 31, 64, 67] {
+                for n in [1, 7, 8, 15, 16, 17, 33, 48, 64, 70] {
                     let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
                     let transposed: Vec<f64> = (0..m * k).map(|at| a[(at % m) * k + at / m]).collect();
                     let mut row_major = vec![1.0; m * n];

@@ -9,6 +9,7 @@
 //! matching.rs    another objective, of the velocities of continuous flows
 //! families.rs    which layers a family of flows is made of
 //! gemm.rs        the matrix product that nets are made of
+//! vectors.rs     what the matrix product is written in
 //! optimizer.rs   Adam, its schedule and its clip
 //! flow.rs        the result: layers, a base, and their parameters
 //! ```
@@ -38,6 +39,7 @@ mod standardize;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 pub use batch::Batch;
 pub use error::FitError;
@@ -52,3 +54,4 @@ pub use permutation::orders;
 pub use progress::{Epoch, Progress};
 pub use real::Real;
 pub use tape::Tape;
+pub use vectors::{Lanes, vectorize};

@@ -1,13 +1,15 @@
 //! Adam with decoupled weight decay, its learning rate and its gradient clip.
 
+use super::vectors::vectorize;
+
 /// Adam, "Adam: a method for stochastic optimization" (Kingma, Ba 2015), algorithm 1, with the decoupled decay of
 /// "Decoupled weight decay regularization" (Loshchilov, Hutter 2019), algorithm 2.
 #[derive(Clone, Debug)]
 pub struct Adam {
     first: Vec<f32>,
     second: Vec<f32>,
-    decayed: Vec<bool>,
-    weight_decay: f32,
+    /// Per parameter.
+    decay: Vec<f32>,
     steps: i32,
 }
 
@@ -17,8 +19,9 @@ impl Adam {
     const EPSILON: f32 = 1e-8;
 
     /// For as many parameters as `decayed` marks; the others are not decayed.
-    pub fn new(decayed: Vec<bool>, weight_decay: f32) -> Self {
-        Self { first: vec![0.0; decayed.len()], second: vec![0.0; decayed.len()], decayed, weight_decay, steps: 0 }
+    pub fn new(decayed: &[bool], weight_decay: f32) -> Self {
+        let decay = decayed.iter().map(|decayed| if *decayed { weight_decay } else { 0.0 }).collect();
+        Self { first: vec![0.0; decayed.len()], second: vec![0.0; decayed.len()], decay, steps: 0 }
     }
 
     /// Moves `parameters` one step against `gradient`.
@@ -26,15 +29,21 @@ impl Adam {
         self.steps = self.steps.saturating_add(1);
         let rate = learning_rate / (1.0 - Self::BETA_1.powi(self.steps));
         let second_correction = 1.0 / (1.0 - Self::BETA_2.powi(self.steps));
-        let kept = 1.0 - learning_rate * self.weight_decay;
-        for ((((parameter, gradient), first), second), decayed) in
-            parameters.iter_mut().zip(gradient).zip(&mut self.first).zip(&mut self.second).zip(&self.decayed)
-        {
-            *first = Self::BETA_1 * *first + (1.0 - Self::BETA_1) * gradient;
-            *second = Self::BETA_2 * *second + (1.0 - Self::BETA_2) * gradient * gradient;
-            let kept = if *decayed { kept } else { 1.0 };
-            *parameter = *parameter * kept - rate * *first / ((*second * second_correction).sqrt() + Self::EPSILON);
-        }
+        let Self { first, second, decay, .. } = self;
+        vectorize(
+            #[inline(always)]
+            || {
+                for ((((parameter, gradient), first), second), decay) in
+                    parameters.iter_mut().zip(gradient).zip(first).zip(second).zip(decay)
+                {
+                    *first = Self::BETA_1 * *first + (1.0 - Self::BETA_1) * gradient;
+                    *second = Self::BETA_2 * *second + (1.0 - Self::BETA_2) * gradient * gradient;
+                    let kept = 1.0 - learning_rate * *decay;
+                    *parameter =
+                        *parameter * kept - rate * *first / ((*second * second_correction).sqrt() + Self::EPSILON);
+                }
+            },
+        );
     }
 }
 
@@ -62,7 +71,20 @@ impl Schedule {
 
 /// Scales a gradient down to the given Euclidean norm if it is longer; returns the norm it had.
 pub fn clip_norm(gradient: &mut [f32], limit: f32) -> f32 {
-    let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt() as f32;
+    let norm = vectorize(
+        #[inline(always)]
+        || {
+            let (chunks, rest) = gradient.as_chunks::<8>();
+            let mut sums = [0.0_f64; 8];
+            for chunk in chunks {
+                for (sum, g) in sums.iter_mut().zip(chunk) {
+                    *sum += f64::from(*g) * f64::from(*g);
+                }
+            }
+            let rest = rest.iter().map(|g| f64::from(*g) * f64::from(*g));
+            sums.into_iter().chain(rest).sum::<f64>().sqrt() as f32
+        },
+    );
     if norm > limit {
         let factor = limit / norm;
         gradient.iter_mut().for_each(|g| *g *= factor);
@@ -78,7 +100,7 @@ mod tests {
     #[test]
     fn first_step_has_the_learning_rates_length() {
         let mut parameters = [1.0, 1.0, 1.0];
-        Adam::new(vec![false; 3], 0.1).step(&mut parameters, &[1e-3, -50.0, 0.0], 0.01);
+        Adam::new(&[false; 3], 0.1).step(&mut parameters, &[1e-3, -50.0, 0.0], 0.01);
         for (parameter, expected) in parameters.iter().zip([0.99, 1.01, 1.0]) {
             assert!((parameter - expected).abs() < 1e-6, "{parameter} {expected}");
         }
@@ -87,14 +109,14 @@ mod tests {
     #[test]
     fn decay_is_decoupled_and_masked() {
         let mut parameters = [2.0, 2.0];
-        Adam::new(vec![true, false], 0.5).step(&mut parameters, &[0.0, 0.0], 0.1);
+        Adam::new(&[true, false], 0.5).step(&mut parameters, &[0.0, 0.0], 0.1);
         assert_eq!(parameters, [1.9, 2.0]);
     }
 
     #[test]
     fn finds_the_minimum_of_an_ill_conditioned_bowl() {
         let mut parameters = [3.0f32, -2.0];
-        let mut adam = Adam::new(vec![false; 2], 0.0);
+        let mut adam = Adam::new(&[false; 2], 0.0);
         let schedule = Schedule { peak: 0.1, warm_up: 10, total: 2000 };
         for step in 0..2000 {
             let gradient = [200.0 * (parameters[0] - 1.0), 0.02 * (parameters[1] - 1.0)];

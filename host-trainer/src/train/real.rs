@@ -6,11 +6,12 @@ use std::iter::Sum;
 use num_traits::{Float, NumAssign};
 
 use super::exp::Fast;
+use super::vectors::Lanes;
 use crate::base::{TrainableBase, TrainedBase};
 use crate::layers::{Trainable, Trained};
 
 /// `f32`, which trains, or `f64`, in which gradients are checked.
-pub trait Real: Float + Fast + NumAssign + Sum + Default + Debug + Send + Sync + 'static {
+pub trait Real: Float + Fast + Lanes + NumAssign + Sum + Default + Debug + Send + Sync + 'static {
     /// Rounds to this type.
     fn of(value: f64) -> Self;
 

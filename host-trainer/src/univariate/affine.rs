@@ -1,7 +1,7 @@
 //! Scale and shift, "Density estimation using Real NVP" (Dinh, Sohl-Dickstein, Bengio 2017), equations 7 and 8.
 
-use super::{TrainMap, Turned, clamp, vectorize};
-use crate::train::Real;
+use super::{TrainMap, Turned, clamp};
+use crate::train::{Real, vectorize};
 
 /// z = (x - t) / s, log |dz/dx| = -ln s; the parameters are the shift t and the u of the scale s(u).
 #[derive(Clone, Copy, Debug, PartialEq)]

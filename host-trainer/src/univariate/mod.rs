@@ -25,8 +25,6 @@ pub use flowlet::univariate::stride;
 
 use std::fmt::Debug;
 
-use pulp::Arch;
-
 use crate::train::Real;
 
 /// A map of one feature in training: its shape and its stored numbers, which are not fitted, are its fields.
@@ -55,12 +53,6 @@ pub trait TrainMap<T: Real>: Debug + Send + Sync {
 /// A map with its directions swapped, for maps whose other direction is in closed form too.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turned<M>(pub M);
-
-/// Runs `work`, which has to be inlined, with the widest vectors of the processor at hand.
-#[inline(always)]
-fn vectorize<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
-}
 
 /// One of two numbers.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Deep sigmoidal flow, "Neural Autoregressive Flows" (Huang, Krueger, Lacoste, Courville 2018), equation 8.
 
-use super::{BLOCK, Block, TrainMap, Window, clamp, only, pick, vectorize};
-use crate::train::Real;
+use super::{BLOCK, Block, TrainMap, Window, clamp, only, pick};
+use crate::train::{Real, vectorize};
 
 /// z = logit(Σ w_k sigmoid(a_k x + b_k)), a mixture of K sigmoids, unsquashed.
 ///

@@ -1,7 +1,7 @@
 //! Monotone rational-quadratic spline, "Neural Spline Flows" (Durkan, Bekasov, Murray, Papamakarios 2019), section 3.1.
 
-use super::{BLOCK, Block, TrainMap, Window, only, pick, vectorize};
-use crate::train::Real;
+use super::{BLOCK, Block, TrainMap, Window, only, pick};
+use crate::train::{Real, vectorize};
 
 /// z = RQS(x) within ±bound and z = x outside, through K bins.
 ///

@@ -9,6 +9,7 @@ mod gallery;
 mod peers;
 mod quantization;
 mod setup;
+mod speed;
 mod test;
 mod vi;
 
@@ -126,6 +127,19 @@ enum Bench {
         #[arg(long)]
         quick: bool,
     },
+    /// Rows a second in training, by family, and what share of the processor's peak that is
+    Train {
+        /// Also trains the same flows by FlowJAX, zuko and normflows, whose Python packages it installs into a virtual
+        /// environment
+        #[arg(long)]
+        peers: bool,
+        /// Only these families
+        #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
+        family: Vec<Family>,
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
@@ -144,6 +158,9 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
         Command::Bench { what: Bench::Quantization { data, json, quick } } => {
             quantization::run(&quantization::Request { data, json, quick })
+        }
+        Command::Bench { what: Bench::Train { peers, family, json } } => {
+            speed::train(&speed::Request { peers, families: family, json })
         }
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {

@@ -13,10 +13,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use flowlet_trainer::data::{Readings, Roles, Table as Csv, quantization_steps};
 use flowlet_trainer::metrics::{auroc, mean, median};
-use flowlet_trainer::train::{Options, TrainingData, fit};
+use flowlet_trainer::train::{Architecture, BaseFamily, Family, Options, TrainingData, fit};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -33,17 +33,23 @@ struct Arguments {
     /// Columns that are no features.
     #[arg(long, default_value = "cycle,fault,anomaly", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// Overrides of the defaults, as `name=value`.
+    /// Overrides of the defaults, as `name=value`; a family before what else is overridden.
     #[arg(long = "set", value_delimiter = ' ')]
     overrides: Vec<String>,
 }
 
-fn set(options: &mut Options, assignment: &str) -> Result<()> {
+fn set(options: &mut Options, features: usize, assignment: &str) -> Result<()> {
     let (name, value) = assignment.split_once('=').context("an override is name=value")?;
     match name {
+        "family" => {
+            let family = Family::from_str(value, false).map_err(anyhow::Error::msg)?;
+            options.architecture = Architecture::of(family, features);
+        }
         "layers" => options.architecture.layers = value.parse()?,
         "hidden" => options.architecture.hidden = value.parse()?,
         "hidden_layers" => options.architecture.hidden_layers = value.parse()?,
+        "base" => options.architecture.base = BaseFamily::from_str(value, false).map_err(anyhow::Error::msg)?,
+        "bins" => options.architecture.bins = value.parse()?,
         "bound" => options.architecture.bound = value.parse()?,
         "batch_rows" => options.batch_rows = value.parse()?,
         "learning_rate" => options.learning_rate = value.parse()?,
@@ -106,7 +112,7 @@ fn measure(folder: &Path, arguments: &Arguments, seed: u64) -> Result<Figures> {
     let mut options = Options::for_features(features);
     options.seed = seed;
     for assignment in &arguments.overrides {
-        set(&mut options, assignment)?;
+        set(&mut options, features, assignment)?;
     }
     let features = training.columns();
     let data = TrainingData { features, training: &training, validation: &validation, quantization_steps: &steps };

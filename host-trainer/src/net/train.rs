@@ -6,8 +6,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Activation, Body, Matrix, Net, Place};
-use crate::train::gemm::{Left, multiply_add, multiply_add_columns, sum_in_lanes, transpose};
+use super::{Activation, Body, Matrix, Net, Place, Wiring};
+use crate::train::gemm::{Left, Onto, Shape, multiply, sum_in_lanes, transpose};
 use crate::train::{Real, Tape, vectorize};
 
 /// The second matrix of a residual block starts within this, so that a block starts as the identity, nearly, and not at
@@ -228,10 +228,7 @@ impl Net {
     ) -> Vec<T> {
         let matrix = self.matrix(index);
         let mut sums = tape.buffer(matrix.outputs * rows);
-        for (sums, bias) in sums.chunks_exact_mut(rows).zip(&parameters[matrix.biases()]) {
-            sums.fill(*bias);
-        }
-        self.add_products(matrix, parameters, input, rows, &mut sums);
+        self.add_products(matrix, parameters, Some(&parameters[matrix.biases()]), input, rows, &mut sums);
         sums
     }
 
@@ -241,16 +238,25 @@ impl Net {
         for (sums, bias) in sums.chunks_exact_mut(rows).zip(&parameters[matrix.biases()]) {
             sums.iter_mut().for_each(|sum| *sum += *bias);
         }
-        self.add_products(matrix, parameters, input, rows, sums);
+        self.add_products(matrix, parameters, None, input, rows, sums);
     }
 
-    /// Adds W input of one matrix to `sums`.
-    fn add_products<T: Real>(&self, matrix: Matrix, parameters: &[T], input: &[T], rows: usize, sums: &mut [T]) {
+    /// Adds W input of one matrix to the biases, or else to what `sums` holds.
+    fn add_products<T: Real>(
+        &self,
+        matrix: Matrix,
+        parameters: &[T],
+        biases: Option<&[T]>,
+        input: &[T],
+        rows: usize,
+        sums: &mut [T],
+    ) {
         let weights = &parameters[matrix.weights()];
         for band in self.groups(matrix) {
             let left = Left::row_major(&weights[band.outputs.start * matrix.inputs..], matrix.inputs);
             let sums = &mut sums[band.outputs.start * rows..band.outputs.end * rows];
-            multiply_add([band.outputs.len(), band.inputs, rows], left, input, sums);
+            let onto = biases.map_or(Onto::Result, |biases| Onto::Bias(&biases[band.outputs.clone()]));
+            multiply(Shape::new(band.outputs.len(), band.inputs, rows), onto, left, input, sums);
         }
     }
 }
@@ -267,13 +273,32 @@ impl<T: Real> Backward<'_, T> {
     /// The gradient of a matrix's inputs, from that of its outputs; adds that of its parameters.
     fn through(&mut self, index: usize, input: &[T], gradient: &[T], tape: &mut Tape<T>) -> Vec<T> {
         let mut input_gradient = tape.buffer(self.net.matrix(index).inputs * self.rows);
-        input_gradient.fill(T::zero());
-        self.add_through(index, input, gradient, &mut input_gradient, tape);
+        // All outputs of a dense matrix see all inputs: one product, which need not find zeros.
+        let onto = match self.net.wiring {
+            Wiring::Dense { .. } => Onto::Zero,
+            Wiring::Masked { .. } => {
+                input_gradient.fill(T::zero());
+                Onto::Result
+            }
+        };
+        self.propagate(index, input, gradient, onto, &mut input_gradient, tape);
         input_gradient
     }
 
     /// As [`Self::through`], added to `input_gradient`.
     fn add_through(&mut self, index: usize, input: &[T], gradient: &[T], input_gradient: &mut [T], tape: &mut Tape<T>) {
+        self.propagate(index, input, gradient, Onto::Result, input_gradient, tape);
+    }
+
+    fn propagate(
+        &mut self,
+        index: usize,
+        input: &[T],
+        gradient: &[T],
+        onto: Onto<'_, T>,
+        input_gradient: &mut [T],
+        tape: &mut Tape<T>,
+    ) {
         let (net, rows) = (self.net, self.rows);
         let matrix = net.matrix(index);
         let width = matrix.inputs;
@@ -287,10 +312,10 @@ impl<T: Real> Backward<'_, T> {
         for band in net.groups(matrix) {
             let gradient = &gradient[band.outputs.start * rows..band.outputs.end * rows];
             let left = Left::row_major(gradient, rows);
-            let shape = [band.outputs.len(), rows, band.inputs];
-            multiply_add_columns(shape, width, left, &by_row, &mut weight_gradient[band.outputs.start * width..]);
+            let shape = Shape { m: band.outputs.len(), k: rows, n: band.inputs, stride: width };
+            multiply(shape, Onto::Result, left, &by_row, &mut weight_gradient[band.outputs.start * width..]);
             let left = Left::transposed(&weights[band.outputs.start * width..], width);
-            multiply_add([band.inputs, band.outputs.len(), rows], left, gradient, input_gradient);
+            multiply(Shape::new(band.inputs, band.outputs.len(), rows), onto, left, gradient, input_gradient);
         }
         for band in net.bands(matrix) {
             for output in band.outputs {

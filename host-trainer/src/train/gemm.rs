@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::real::Real;
+use super::vectors::vectorize;
 
 /// Numbers in the widest vector.
 const MOST_LANES: usize = 16;
@@ -27,43 +28,59 @@ impl<'a, T: Real> Left<'a, T> {
     }
 }
 
-/// `result += left * right`, where `left` is m x k, `right` k x n and `result` m x n, the latter two row-major.
-///
-/// Uses AVX2 with fused multiply-add where the processor has them. Sums run over k in order, so the result does not
-/// depend on anything but the operands and the instruction set.
-///
-/// # Panics
-/// If an operand is shorter than its shape says.
-pub fn multiply_add<T: Real>([m, k, n]: [usize; 3], left: Left<'_, T>, right: &[T], result: &mut [T]) {
-    multiply_add_columns([m, k, n], n, left, right, result);
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Onto<'a, T> {
+    /// What the result holds.
+    Result,
+    /// Nothing: the result is overwritten.
+    Zero,
+    /// A number for each row: the result is overwritten.
+    Bias(&'a [T]),
 }
 
-/// [`multiply_add`] of the first `n` columns only of a right matrix and a result with rows of `stride` numbers.
+/// A left matrix times a right one with rows of `stride` numbers, of which the first ones count; the result has such rows too.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Rows of the left matrix and of the result.
+    pub m: usize,
+    /// Columns of the left matrix, rows of the right one.
+    pub k: usize,
+    /// Columns of the right matrix and of the result that count.
+    pub n: usize,
+    /// Columns of the right matrix and of the result.
+    pub stride: usize,
+}
+
+impl Shape {
+    /// Of matrices all of whose columns count.
+    pub fn new(m: usize, k: usize, n: usize) -> Self {
+        Self { m, k, n, stride: n }
+    }
+}
+
+/// `result = onto + left * right`, where `left` is m x k, `right` k x n and `result` m x n, the latter two row-major.
+///
+/// Uses the widest vectors of the processor. Sums run over k in order, so the result does not depend on anything but the
+/// operands and whether the processor has fused multiply-adds.
 ///
 /// # Panics
 /// If an operand is shorter than its shape says.
-pub fn multiply_add_columns<T: Real>(
-    [m, k, n]: [usize; 3],
-    stride: usize,
-    left: Left<'_, T>,
-    right: &[T],
-    result: &mut [T],
-) {
+pub fn multiply<T: Real>(shape: Shape, onto: Onto<'_, T>, left: Left<'_, T>, right: &[T], result: &mut [T]) {
+    let Shape { m, k, n, stride } = shape;
+    let biases = if let Onto::Bias(biases) = onto { biases.len() } else { m };
     assert!(
-        n <= stride && right.len() >= k * stride && result.len() >= m * stride,
+        n <= stride && right.len() >= k * stride && result.len() >= m * stride && biases >= m,
         "operands are shorter than their shapes"
     );
-    if m == 0 || n == 0 || k == 0 {
-        return;
+    if m > 0 && n > 0 {
+        Arch::new().dispatch(Product { shape, onto, left, right, result });
     }
-    Arch::new().dispatch(Product { m, k, n, stride, left, right, result });
 }
 
 struct Product<'a, T> {
-    m: usize,
-    k: usize,
-    n: usize,
-    stride: usize,
+    shape: Shape,
+    onto: Onto<'a, T>,
     left: Left<'a, T>,
     right: &'a [T],
     result: &'a mut [T],
@@ -77,7 +94,8 @@ impl<T: Real> WithSimd for Product<'_, T> {
         // As many sums as hide the latency of a fused multiply-add, and as there are registers for.
         let wide = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
         let lanes = T::lanes::<S>();
-        let whole = self.n - self.n % lanes;
+        let n = self.shape.n;
+        let whole = n - n % lanes;
         let mut column = 0;
         while column < whole {
             let vectors = ((whole - column) / lanes).min(wide);
@@ -89,7 +107,7 @@ impl<T: Real> WithSimd for Product<'_, T> {
             }
             column += vectors * lanes;
         }
-        if whole < self.n {
+        if whole < n {
             self.rest::<S, 8>(simd, whole);
         }
     }
@@ -99,7 +117,7 @@ impl<T: Real> Product<'_, T> {
     /// The `N` vectors of columns from `column` on, `M` rows at a time.
     #[inline(always)]
     fn columns<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, column: usize) {
-        let Self { m, k, stride, left, right, ref mut result, .. } = *self;
+        let Self { shape: Shape { m, k, stride, .. }, onto, left, right, ref mut result } = *self;
         let lanes = N * T::lanes::<S>();
         for top in (0..m).step_by(M) {
             let height = M.min(m - top);
@@ -111,9 +129,16 @@ impl<T: Real> Product<'_, T> {
                 #[inline(always)]
                 |at| vectors::<S, T, N>(&right[at * stride + column..][..lanes]),
             );
-            for (row, sums) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(&sums) {
-                for (result, sum) in T::vectors_mut::<S>(&mut row[column..]).iter_mut().zip(sums) {
-                    *result = T::plus(simd, *result, *sum);
+            let rows = result[top * stride..(top + height) * stride].chunks_exact_mut(stride);
+            for ((index, row), sums) in (top..).zip(rows).zip(&sums) {
+                let results = T::vectors_mut::<S>(&mut row[column..]).iter_mut().zip(sums);
+                match onto {
+                    Onto::Result => results.for_each(|(result, sum)| *result = T::plus(simd, *result, *sum)),
+                    Onto::Zero => results.for_each(|(result, sum)| *result = *sum),
+                    Onto::Bias(biases) => {
+                        let bias = biases[index].splat(simd);
+                        results.for_each(|(result, sum)| *result = T::plus(simd, bias, *sum));
+                    }
                 }
             }
         }
@@ -122,7 +147,7 @@ impl<T: Real> Product<'_, T> {
     /// The columns from `column` on, fewer than a vector has lanes.
     #[inline(always)]
     fn rest<S: Simd, const M: usize>(&mut self, simd: S, column: usize) {
-        let Self { m, k, n, stride, left, right, ref mut result } = *self;
+        let Self { shape: Shape { m, k, n, stride }, onto, left, right, ref mut result } = *self;
         // Whole vectors reach into the next row, and what they find there is dropped: masks take longer.
         let lanes = T::lanes::<S>();
         let inside = (right.len() + stride).saturating_sub(column + lanes) / stride;
@@ -143,13 +168,19 @@ impl<T: Real> Product<'_, T> {
                     }
                 },
             );
-            for (row, [sum]) in result[top * stride..(top + height) * stride].chunks_exact_mut(stride).zip(sums) {
+            let rows = result[top * stride..(top + height) * stride].chunks_exact_mut(stride);
+            for ((index, row), [sum]) in (top..).zip(rows).zip(sums) {
                 let mut numbers = [T::zero(); MOST_LANES];
                 if let Some(first) = T::vectors_mut::<S>(&mut numbers).first_mut() {
                     *first = sum;
                 }
                 for (result, sum) in row[column..n].iter_mut().zip(&numbers) {
-                    *result += *sum;
+                    *result = *sum
+                        + match onto {
+                            Onto::Result => *result,
+                            Onto::Zero => T::zero(),
+                            Onto::Bias(biases) => biases[index],
+                        };
                 }
             }
         }
@@ -233,13 +264,18 @@ pub fn transpose<T: Real>(features: &[T], rows: usize, by_row: &mut [T]) {
     }
     // Four features at a time: each pass then writes what lies together.
     let mut groups = features.chunks_exact(4 * rows);
-    for (group, features) in groups.by_ref().enumerate() {
-        let (first, second) = features.split_at(2 * rows);
-        let ((a, b), (c, d)) = (first.split_at(rows), second.split_at(rows));
-        for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(a).zip(b).zip(c).zip(d) {
-            row[4 * group..4 * group + 4].copy_from_slice(&[*a, *b, *c, *d]);
-        }
-    }
+    vectorize(
+        #[inline(always)]
+        || {
+            for (group, features) in groups.by_ref().enumerate() {
+                let (first, second) = features.split_at(2 * rows);
+                let ((a, b), (c, d)) = (first.split_at(rows), second.split_at(rows));
+                for ((((row, a), b), c), d) in by_row.chunks_exact_mut(width).zip(a).zip(b).zip(c).zip(d) {
+                    row[4 * group..4 * group + 4].copy_from_slice(&[*a, *b, *c, *d]);
+                }
+            }
+        },
+    );
     let at = width - width % 4;
     for (offset, feature) in groups.remainder().chunks_exact(rows).enumerate() {
         for (row, value) in by_row.chunks_exact_mut(width).zip(feature) {
@@ -265,9 +301,15 @@ mod tests {
                     let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
                     let transposed: Vec<f64> = (0..m * k).map(|at| a[(at % m) * k + at / m]).collect();
                     let mut row_major = vec![1.0; m * n];
-                    let mut column_major = row_major.clone();
-                    multiply_add([m, k, n], Left::row_major(&a, k), &b, &mut row_major);
-                    multiply_add([m, k, n], Left::transposed(&transposed, m), &b, &mut column_major);
+                    let mut column_major = vec![f64::NAN; m * n];
+                    multiply(Shape::new(m, k, n), Onto::Result, Left::row_major(&a, k), &b, &mut row_major);
+                    multiply(
+                        Shape::new(m, k, n),
+                        Onto::Bias(&vec![1.0; m]),
+                        Left::transposed(&transposed, m),
+                        &b,
+                        &mut column_major,
+                    );
                     assert_eq!(row_major, column_major);
                     for i in 0..m {
                         for j in 0..n {
@@ -289,7 +331,7 @@ mod tests {
             let mut result = vec![1.0; m * stride];
             let spoilt: Vec<f64> =
                 b.iter().enumerate().map(|(at, b)| if at % stride < n { *b } else { f64::NAN }).collect();
-            multiply_add_columns([m, k, n], stride, Left::row_major(&a, k), &spoilt, &mut result);
+            multiply(Shape { m, k, n, stride }, Onto::Result, Left::row_major(&a, k), &spoilt, &mut result);
             for i in 0..m {
                 for j in 0..stride {
                     let sum: f64 = if j < n { (0..k).map(|t| a[i * k + t] * b[t * stride + j]).sum() } else { 0.0 };
@@ -300,9 +342,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_dimension_leaves_the_result_alone() {
+    fn an_empty_sum_is_what_it_is_added_to() {
         let mut result = [3.0f32; 4];
-        multiply_add([2, 0, 2], Left::row_major(&[], 0), &[], &mut result);
+        multiply(Shape::new(2, 0, 2), Onto::Result, Left::row_major(&[], 0), &[], &mut result);
         assert_eq!(result, [3.0; 4]);
+        multiply(Shape::new(2, 0, 2), Onto::Bias(&[1.0, 2.0]), Left::row_major(&[], 0), &[], &mut result);
+        assert_eq!(result, [1.0, 1.0, 2.0, 2.0]);
+        multiply(Shape::new(2, 0, 2), Onto::Zero, Left::row_major(&[], 0), &[], &mut result);
+        assert_eq!(result, [0.0; 4]);
     }
 }

@@ -4,7 +4,7 @@ use flowlet::{Assessment, ReadingError};
 use rayon::prelude::*;
 
 use crate::data::Matrix;
-use crate::model::Model;
+use crate::model::{Model, ROWS};
 
 /// Why a reading of a table has no score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,11 +22,7 @@ pub struct ScoringError {
 /// For the first reading that has no score.
 pub fn assess(model: &Model, readings: &Matrix) -> Result<Vec<Assessment>, ScoringError> {
     let scorer = model.scorer();
-    let features = model.architecture().features;
-    let said = |row: &[f32]| match row.split_at_checked(features) {
-        Some((reading, context)) => scorer.assess(reading, context),
-        None => Err(ReadingError::WrongLength { expected: features, found: row.len() }),
-    };
-    let assess = |row| said(readings.row(row)).map_err(|reason| ScoringError { row, reason });
-    (0..readings.rows()).into_par_iter().map(assess).collect()
+    let rows: Vec<&[f32]> = readings.iter_rows().collect();
+    let said: Vec<_> = rows.par_chunks(ROWS).flat_map_iter(|rows| scorer.assess_rows(rows)).collect();
+    said.into_iter().enumerate().map(|(row, said)| said.map_err(|reason| ScoringError { row, reason })).collect()
 }

@@ -10,9 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::conditioned::Conditioned;
+use super::view::each_row;
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::rows::{Lanes, ROWS, RowsNet};
 use crate::net::{Hidden, Net, NetType, NetView, RangeMethod, Ranges};
 use crate::train::{self, Batch, Tape};
 use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
@@ -62,9 +64,10 @@ impl Kind for Coupling {
 
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let map = self.map.view(bytes)?;
+        let rows = RowsNet::new(self.net, bytes);
         let conditioner = self.net.view(bytes)?;
         let view = CouplingView { kept: self.kept, outputs: self.map.outputs(), map, conditioner };
-        Some(Box::new(Computed(view, self.elementary)))
+        Some(Box::new(Computed(Host { view, rows }, self.elementary)))
     }
 
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
@@ -82,19 +85,39 @@ impl Kind for Coupling {
     }
 }
 
-impl Mathematics for CouplingView<MapView, NetView<'_>> {
+/// The core's view, and how many readings at once are transformed.
+#[derive(Debug)]
+struct Host<'a> {
+    view: CouplingView<MapView, NetView<'a>>,
+    rows: Option<RowsNet>,
+}
+
+impl Mathematics for Host<'_> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        CouplingView::inverse::<T, E>(self, x, context)
+        self.view.inverse::<T, E>(x, context)
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        CouplingView::forward::<T, E>(self, z, context)
+        self.view.forward::<T, E>(z, context)
+    }
+
+    fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        let Self { view: CouplingView { kept, outputs, map, .. }, rows: Some(net) } = self else {
+            return each_row(x, context, |x, context| self.view.inverse::<f32, E>(x, context));
+        };
+        let (kept, transformed) = x.split_at_mut(*kept);
+        let all = net.evaluate(kept, context);
+        let mut log_dets = [0.0; ROWS];
+        for (x, parameters) in transformed.iter_mut().zip(all.chunks(stride(*outputs))) {
+            map.inverse_rows::<E>(&parameters[..*outputs], x, &mut log_dets);
+        }
+        log_dets
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod act_norm;
 mod batched;
+mod branchless;
 mod conditioned;
 mod continuous;
 mod coupling;

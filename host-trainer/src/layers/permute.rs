@@ -12,6 +12,7 @@ use super::{Computed, Kind, Layer, Mathematics, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::NumberFormat;
 use crate::model::architecture::{Elementary, forever};
+use crate::net::rows::{Lanes, ROWS};
 use crate::train::{self, Batch, Tape};
 
 /// `Permute<D>`.
@@ -52,6 +53,12 @@ impl Mathematics for Order<'_> {
         let from = x.to_vec();
         gather(self.0, &from, x);
         T::ZERO
+    }
+
+    fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], _: &[Lanes<f32>]) -> Lanes<f32> {
+        let from = x.to_vec();
+        gather(self.0, &from, x);
+        [0.0; ROWS]
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

@@ -10,6 +10,7 @@ use super::view::{scalar, slice};
 use super::{Computed, Kind, Mathematics, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, forever};
+use crate::net::rows::{Lanes, ROWS, each};
 
 /// `Standardize<D>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,13 @@ impl Mathematics for StandardizeView<'_> {
         Libm: Functions<T>,
     {
         StandardizeView::inverse(self, x)
+    }
+
+    fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], _: &[Lanes<f32>]) -> Lanes<f32> {
+        for ((x, mean), inverse_scale) in x.iter_mut().zip(self.mean).zip(self.inverse_scale) {
+            *x = each(x, |x| x.standardized(*mean, *inverse_scale));
+        }
+        [self.log_det; ROWS]
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

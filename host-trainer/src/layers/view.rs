@@ -4,10 +4,12 @@ use std::fmt::Debug;
 
 use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::standardize_context::standardize;
-use flowlet::{Fixed, Real};
+use flowlet::{Fast, Fixed, Micromath, Real};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use super::branchless::Branchless;
 use crate::model::architecture::{Elementary, with_functions};
+use crate::net::rows::{Lanes, ROWS, each};
 
 /// A layer on the host. Its results have the device's bits, since every operation on a number is the core's.
 ///
@@ -25,6 +27,29 @@ pub trait View: Debug + Send + Sync {
     fn inverse_fixed(&self, x: &mut [Fixed], context: &[Fixed]) -> Fixed;
     /// Base -> data in fixed point.
     fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed;
+
+    /// Data -> base of many readings side by side, a value of each feature and of the context in each lane, with the bits of
+    /// [`Self::inverse`]; returns the log-determinants.
+    fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        each_row(x, context, |x, context| self.inverse(x, context))
+    }
+}
+
+/// One reading after the other.
+pub(super) fn each_row(
+    x: &mut [Lanes<f32>],
+    context: &[Lanes<f32>],
+    inverse: impl Fn(&mut [f32], &[f32]) -> f32,
+) -> Lanes<f32> {
+    let (mut reading, mut side) = (vec![0.0; x.len()], vec![0.0; context.len()]);
+    let mut log_dets = [0.0; ROWS];
+    for (row, log_det) in log_dets.iter_mut().enumerate() {
+        reading.iter_mut().zip(&*x).for_each(|(value, lanes)| *value = lanes[row]);
+        side.iter_mut().zip(context).for_each(|(value, lanes)| *value = lanes[row]);
+        *log_det = inverse(&mut reading, &side);
+        x.iter_mut().zip(&reading).for_each(|(lanes, value)| lanes[row] = *value);
+    }
+    log_dets
 }
 
 /// What a layer's file writes: the core's mathematics in any scalar.
@@ -38,6 +63,11 @@ pub trait Mathematics: Debug + Send + Sync {
         Libm: Functions<T>,
     {
         unreachable!("{self:?} has no direction data -> base: see its `directions`")
+    }
+
+    /// Data -> base of many readings: [`View::inverse_rows`].
+    fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        each_row(x, context, |x, context| self.inverse::<f32, E>(x, context))
     }
 
     /// Base -> data, in place; returns the log-determinant.
@@ -81,6 +111,14 @@ impl<M: Mathematics> View for Computed<M> {
     fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed {
         self.0.forward::<Fixed, Libm>(z, context)
     }
+
+    fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        match self.1 {
+            Elementary::Libm => self.0.inverse_rows::<Branchless>(x, context),
+            Elementary::Fast => self.0.inverse_rows::<Fast>(x, context),
+            Elementary::Micromath => self.0.inverse_rows::<Micromath>(x, context),
+        }
+    }
 }
 
 // Compositions, with log-determinants summed as the core's types sum them.
@@ -110,6 +148,17 @@ impl View for Chain<'_> {
     chain!(forward_f64, 1, 0, f64);
     chain!(inverse_fixed, 0, 1, Fixed);
     chain!(forward_fixed, 1, 0, Fixed);
+
+    fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        let mut log_dets = self.0.inverse_rows(x, context);
+        add(&mut log_dets, &self.1.inverse_rows(x, context));
+        log_dets
+    }
+}
+
+/// Adds up log-determinants.
+fn add(log_dets: &mut Lanes<f32>, others: &Lanes<f32>) {
+    log_dets.iter_mut().zip(others).for_each(|(log_det, other)| *log_det += other);
 }
 
 macro_rules! repeat {
@@ -127,6 +176,14 @@ impl View for Repeat<'_> {
     repeat!(forward_f64, f64, rev);
     repeat!(inverse_fixed, Fixed);
     repeat!(forward_fixed, Fixed, rev);
+
+    fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        let mut log_dets = [0.0; ROWS];
+        for layer in &self.0 {
+            add(&mut log_dets, &layer.inverse_rows(x, context));
+        }
+        log_dets
+    }
 }
 
 impl View for Turned<'_> {
@@ -179,6 +236,14 @@ impl View for StandardizeContext<'_> {
     with_context!(forward_f64, f64);
     with_context!(inverse_fixed, Fixed);
     with_context!(forward_fixed, Fixed);
+
+    fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        let mut context = context.to_vec();
+        for ((values, mean), inverse_scale) in context.iter_mut().zip(self.mean).zip(self.inverse_scale) {
+            *values = each(values, |value| value.standardized(*mean, *inverse_scale));
+        }
+        self.layers.inverse_rows(x, &context)
+    }
 }
 
 /// `count` values at the start of `bytes`, which moves behind them.

@@ -5,6 +5,7 @@ mod file;
 mod scorer;
 mod source;
 
+pub use crate::net::rows::ROWS;
 pub use architecture::Architecture;
 pub use file::{Body, Feature, Metadata, Model, ModelError, Training};
 pub use scorer::Scorer;

@@ -13,6 +13,7 @@ use super::architecture::{Architecture, Arithmetic};
 use crate::base::BaseView;
 use crate::layers::View;
 use crate::layers::{scalar, slice};
+use crate::net::rows::ROWS;
 
 /// A model's layers and calibration, ready to score.
 #[derive(Debug)]
@@ -65,13 +66,7 @@ impl<'a> Scorer<'a> {
         check_finite(&z, &context)?;
         let log_det = inverse(&mut z, &context);
         check_support(log_det)?;
-        let infinite = T::from_f32(f32::INFINITY);
-        let log_prob = if log_det == infinite {
-            Err(ReadingError::Singular)
-        } else {
-            let (log_prob, least) = (base(&z) + log_det, T::from_f32(f32::MIN));
-            Ok(if log_prob > least && log_prob != infinite { log_prob } else { least }.to_f32())
-        };
+        let log_prob = log_prob(&z, log_det, base);
         Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
     }
 
@@ -110,12 +105,66 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// [`ReadingError`], as on the device, and for another number of values.
     pub fn assess(&self, reading: &[f32], context: &[f32]) -> Result<Assessment, ReadingError> {
-        let log_prob = self.log_prob(reading, context)?;
+        Ok(self.assessment(self.log_prob(reading, context)?))
+    }
+
+    fn assessment(&self, log_prob: f32) -> Assessment {
         let p_value = match self.arithmetic {
             Arithmetic::F32SeparateMultiplyAdd => self.calibration.p_value::<f32>(-log_prob),
             Arithmetic::Fixed16Saturating => self.calibration.p_value::<Fixed>(-log_prob),
         };
-        Ok(Assessment { log_prob, p_value, alarm: self.calibration.alarm(-log_prob) })
+        Assessment { log_prob, p_value, alarm: self.calibration.alarm(-log_prob) }
+    }
+
+    /// The log-densities of up to [`ROWS`] readings, each with its context behind it, as [`Self::log_prob`] of each.
+    ///
+    /// # Errors
+    /// [`ReadingError`], as on the device, and for another number of values.
+    pub fn log_probs<R: AsRef<[f32]>>(&self, readings: &[R]) -> Vec<Result<f32, ReadingError>> {
+        let (features, context) = (self.features, self.context);
+        let expected = features + context;
+        let check = |reading: &[f32]| {
+            let found = reading.len();
+            let (reading, context) = reading
+                .split_at_checked(features)
+                .filter(|_| found == expected)
+                .ok_or(ReadingError::WrongLength { expected, found })?;
+            check_finite(reading, context)
+        };
+        if self.arithmetic != Arithmetic::F32SeparateMultiplyAdd || readings.len() > ROWS {
+            let one = |reading: &R| {
+                check(reading.as_ref())?;
+                let (reading, context) = reading.as_ref().split_at(features);
+                self.log_prob(reading, context)
+            };
+            return readings.iter().map(one).collect();
+        }
+        let mut lanes = vec![[0.0; ROWS]; expected];
+        let mut checked: Vec<_> = readings.iter().map(|reading| check(reading.as_ref())).collect();
+        for (row, (reading, checked)) in readings.iter().zip(&checked).enumerate() {
+            // The others stay zeros: what comes of them is not looked at.
+            if checked.is_ok() {
+                lanes.iter_mut().zip(reading.as_ref()).for_each(|(lanes, value)| lanes[row] = *value);
+            }
+        }
+        let (x, context) = lanes.split_at_mut(features);
+        let log_dets = self.layers.inverse_rows(x, context);
+        let mut z = vec![0.0; features];
+        let finish = |(row, checked): (usize, Result<(), ReadingError>)| {
+            checked?;
+            check_support(log_dets[row])?;
+            z.iter_mut().zip(&*x).for_each(|(value, lanes)| *value = lanes[row]);
+            log_prob(&z, log_dets[row], |z| self.base.log_prob(z))
+        };
+        checked.drain(..).enumerate().map(finish).collect()
+    }
+
+    /// [`Self::assess`] of up to [`ROWS`] readings, each with its context behind it.
+    ///
+    /// # Errors
+    /// [`ReadingError`], as on the device, and for another number of values.
+    pub fn assess_rows<R: AsRef<[f32]>>(&self, readings: &[R]) -> Vec<Result<Assessment, ReadingError>> {
+        self.log_probs(readings).into_iter().map(|log_prob| Ok(self.assessment(log_prob?))).collect()
     }
 
     /// Base coordinates and log-density in double precision, on the same stored values: what single precision is
@@ -161,4 +210,14 @@ impl<'a> Scorer<'a> {
     pub fn calibration(&self) -> &CalibrationView<'a> {
         &self.calibration
     }
+}
+
+/// The log-density at base coordinates, given the log-determinant of the way there.
+fn log_prob<T: Scalar>(z: &[T], log_det: T, base: impl FnOnce(&[T]) -> T) -> Result<f32, ReadingError> {
+    let infinite = T::from_f32(f32::INFINITY);
+    if log_det == infinite {
+        return Err(ReadingError::Singular);
+    }
+    let (log_prob, least) = (base(z) + log_det, T::from_f32(f32::MIN));
+    Ok(if log_prob > least && log_prob != infinite { log_prob } else { least }.to_f32())
 }

@@ -74,7 +74,7 @@ pub enum NetType {
 
 /// The core's shape of a net.
 #[derive(Clone, Copy, Debug)]
-enum AnyShape {
+pub(super) enum AnyShape {
     Dense(Shape),
     Masked(MaskedShape),
 }
@@ -130,7 +130,7 @@ impl Net {
 }
 
 impl NetType {
-    fn any_shape(self) -> AnyShape {
+    pub(super) fn any_shape(self) -> AnyShape {
         match self {
             Self::Int8 { inputs, hidden, deep, outputs, activation, body, .. }
             | Self::Float { inputs, hidden, deep, outputs, activation, body } => {

@@ -7,6 +7,7 @@
 //! ranges.rs      how far the 16 bits of activations reach
 //! rounding.rs    rounding whose errors cancel
 //! image.rs       their bytes on the device
+//! rows/          many readings at once, with the device's bits
 //! description.rs what the core calls a net, and its mathematics on those bytes
 //! ```
 //!
@@ -19,6 +20,7 @@ mod image;
 mod quantize;
 mod ranges;
 mod rounding;
+pub(crate) mod rows;
 mod train;
 
 pub use description::{NetType, NetView};

@@ -128,24 +128,35 @@ enum Bench {
         quick: bool,
     },
     /// Rows a second in training, by family, and what share of the processor's peak that is
-    Train {
-        /// Also trains the same flows by FlowJAX, zuko and normflows, whose Python packages it installs into a virtual
-        /// environment
-        #[arg(long)]
-        peers: bool,
-        /// Only these families
-        #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
-        family: Vec<Family>,
-        /// Writes the figures as JSON
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-    },
+    Train(Speed),
+    /// Readings a second in scoring, by family and number format, with the device's bits
+    Score(Speed),
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+}
+
+#[derive(clap::Args)]
+struct Speed {
+    /// Also trains the same flows by FlowJAX, zuko and normflows, whose Python packages it installs into a virtual
+    /// environment
+    #[arg(long)]
+    peers: bool,
+    /// Only these families
+    #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
+    family: Vec<Family>,
+    /// Writes the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl From<Speed> for speed::Request {
+    fn from(Speed { peers, family, json }: Speed) -> Self {
+        Self { peers, families: family, json }
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -159,9 +170,8 @@ fn main() -> anyhow::Result<()> {
         Command::Bench { what: Bench::Quantization { data, json, quick } } => {
             quantization::run(&quantization::Request { data, json, quick })
         }
-        Command::Bench { what: Bench::Train { peers, family, json } } => {
-            speed::train(&speed::Request { peers, families: family, json })
-        }
+        Command::Bench { what: Bench::Train(arguments) } => speed::train(&arguments.into()),
+        Command::Bench { what: Bench::Score(arguments) } => speed::score(&arguments.into()),
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })

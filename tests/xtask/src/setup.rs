@@ -1,6 +1,7 @@
 //! Sets up what a command needs and the machine lacks.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -75,4 +76,22 @@ pub fn emulator(backend: Backend) -> Result<()> {
         None => Ok(()),
         Some(missing) => bail!("{missing}"),
     }
+}
+
+/// A virtual environment with the packages that a file of pip's requires; its Python.
+pub fn virtual_environment(folder: &Path, requirements: &Path) -> Result<PathBuf> {
+    let wanted = fs::read(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let python = folder.join("bin/python");
+    // Written last: it says that all of it is installed.
+    let installed = folder.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    eprintln!("installing Python packages into {}", folder.display());
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
+    run(&mut pip)?;
+    fs::write(&installed, wanted).with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(python)
 }

@@ -81,7 +81,7 @@ impl Models {
         let folder = std::path::absolute(folder)?;
         let models = folder.join("models");
         fs::create_dir_all(&models).with_context(|| format!("cannot create {}", models.display()))?;
-        let python = virtual_environment(&folder.join("venv"))?;
+        let python = setup::virtual_environment(&folder.join("venv"), &sources().join("requirements.txt"))?;
         eprintln!("training the peers' models");
         let mut train = Command::new(python);
         train.arg(sources().join("models/train.py")).arg(Rig::folder()).arg(&models);
@@ -134,23 +134,4 @@ fn tools() -> Result<()> {
         TOOLS.iter().filter(|(program, arguments, _)| !runs(program, arguments)).map(|(_, _, what)| *what).collect();
     ensure!(missing.is_empty(), "the peers need what is not on this machine:\n{}", missing.join("\n"));
     Ok(())
-}
-
-/// A virtual environment with the required packages; its Python.
-fn virtual_environment(folder: &Path) -> Result<PathBuf> {
-    let requirements = sources().join("requirements.txt");
-    let wanted = fs::read(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
-    let python = folder.join("bin/python");
-    // Written last: it says that all of it is installed.
-    let installed = folder.join("requirements.txt");
-    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    eprintln!("installing Python packages into {}", folder.display());
-    setup::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
-    setup::run(&mut pip)?;
-    fs::write(&installed, wanted).with_context(|| format!("cannot write {}", installed.display()))?;
-    Ok(python)
 }

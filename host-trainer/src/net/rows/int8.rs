@@ -1,0 +1,201 @@
+//! int8 weights, int16 activations, int32 accumulators: two products and their sum are one instruction, PMADDWD, for as many
+//! readings as a vector has 32-bit lanes.
+
+use flowlet::Real;
+use flowlet::conditioner::Shape;
+use flowlet::conditioner::int8::{Block, Requantization};
+use pulp::{Arch, NullaryFnOnce, Scalar, Simd, cast};
+
+use super::{Lanes, ROWS, each, matrices};
+use crate::layers::{scalar, slice};
+use crate::train::vectorize;
+
+/// Two int16 in a word, the first one in the low half.
+type Pair = i32;
+
+/// A net.
+#[derive(Debug)]
+pub struct Net {
+    inputs: usize,
+    inverse_input_scale: f32,
+    hidden: Vec<Matrix<Requantization>>,
+    last: Matrix<f32>,
+}
+
+#[derive(Debug)]
+struct Matrix<S> {
+    /// Of each four outputs, the weights of each two inputs.
+    weights: Vec<Vec<[Pair; 4]>>,
+    biases: Vec<[i32; 4]>,
+    scales: Vec<[S; 4]>,
+}
+
+#[inline(always)]
+fn pair(low: i16, high: i16) -> Pair {
+    i32::from(low as u16) | i32::from(high) << 16
+}
+
+impl<S: Copy + zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout + 'static> Matrix<S> {
+    fn read(bytes: &mut &[u8], (inputs, outputs): (usize, usize)) -> Option<Self> {
+        let blocks: &[Block] = slice(bytes, inputs * outputs)?;
+        let pairs = |blocks: &[Block]| {
+            // A row's weights are stored in the order w0, w2, w1, w3.
+            let halves =
+                |rows: &[[i8; 4]; 4], half: usize| rows.map(|row| pair(row[half].into(), row[half + 2].into()));
+            blocks.iter().flat_map(|Block(rows)| [halves(rows, 0), halves(rows, 1)]).collect()
+        };
+        let weights = blocks.chunks_exact(inputs.max(1)).map(pairs).collect();
+        Some(Self { weights, biases: slice(bytes, outputs)?.to_vec(), scales: slice(bytes, outputs)?.to_vec() })
+    }
+}
+
+impl Net {
+    pub fn new(shape: Shape, mut bytes: &[u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        let inverse_input_scale = scalar(bytes)?;
+        let mut shapes = matrices(shape);
+        let hidden =
+            shapes.by_ref().take(shape.deep + 1).map(|shape| Matrix::read(bytes, shape)).collect::<Option<_>>()?;
+        let last = Matrix::read(bytes, shapes.next()?)?;
+        Some(Self { inputs: 4 * shape.inputs, inverse_input_scale, hidden, last })
+    }
+
+    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
+        let mut quantized = vec![[0; ROWS]; self.inputs];
+        vectorize(
+            #[inline(always)]
+            || {
+                for (quantized, values) in quantized.iter_mut().zip(inputs) {
+                    *quantized = each(values, |value| value.quantized(self.inverse_input_scale));
+                }
+            },
+        );
+        let mut units: Vec<_> = quantized.as_chunks().0.iter().map(|[low, high]| pairs(low, high)).collect();
+        for matrix in &self.hidden {
+            let mut next = Vec::with_capacity(2 * matrix.biases.len());
+            matrix.products(
+                &units,
+                #[inline(always)]
+                |[a, b, c, d], scales| {
+                    for ((low, high), scales) in [(a, b), (c, d)].into_iter().zip(scales.as_chunks::<2>().0) {
+                        let low = each(low, |sum| scales[0].relu(sum));
+                        next.push(pairs(&low, &each(high, |sum| scales[1].relu(sum))));
+                    }
+                },
+            );
+            units = next;
+        }
+        let mut outputs = Vec::with_capacity(4 * self.last.biases.len());
+        self.last.products(
+            &units,
+            #[inline(always)]
+            |sums, scales| {
+                for (sums, scale) in sums.iter().zip(scales) {
+                    outputs.push(each(sums, |sum| f32::scaled(sum, *scale)));
+                }
+            },
+        );
+        outputs
+    }
+}
+
+/// Of two units, in words.
+#[inline(always)]
+fn pairs(low: &Lanes<i16>, high: &Lanes<i16>) -> Lanes<Pair> {
+    let mut pairs = [0; ROWS];
+    for ((word, low), high) in pairs.iter_mut().zip(low).zip(high) {
+        *word = pair(*low, *high);
+    }
+    pairs
+}
+
+impl<S> Matrix<S> {
+    /// Gives the sums of each four outputs, with their scales, to `give`.
+    fn products(&self, units: &[Lanes<Pair>], give: impl FnMut(&[Lanes<i32>; 4], &[S; 4])) {
+        match Arch::new() {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(simd) => simd.vectorize(Products { simd, matrix: self, units, give }),
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(simd) => simd.vectorize(Products { simd, matrix: self, units, give }),
+            _ => Scalar.vectorize(Products { simd: Scalar, matrix: self, units, give }),
+        }
+    }
+}
+
+/// A processor's sums of products of pairs.
+trait Dot: Simd {
+    /// `sums + a.low * b.low + a.high * b.high`, in each lane; wraps around.
+    fn dot(self, sums: Self::i32s, a: Self::i32s, b: Self::i32s) -> Self::i32s;
+}
+
+impl Dot for Scalar {
+    #[inline(always)]
+    fn dot(self, sum: i32, a: i32, b: i32) -> i32 {
+        let product = |a: i32, b: i32| i32::from(a as i16) * i32::from(b as i16);
+        sum.wrapping_add(product(a, b)).wrapping_add(product(a >> 16, b >> 16))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Dot for pulp::x86::V3 {
+    #[inline(always)]
+    fn dot(self, sums: Self::i32s, a: Self::i32s, b: Self::i32s) -> Self::i32s {
+        cast(self.avx2._mm256_add_epi32(cast(sums), self.avx2._mm256_madd_epi16(cast(a), cast(b))))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Dot for pulp::x86::V4 {
+    #[inline(always)]
+    fn dot(self, sums: Self::i32s, a: Self::i32s, b: Self::i32s) -> Self::i32s {
+        cast(self.avx512f._mm512_add_epi32(cast(sums), self.avx512bw._mm512_madd_epi16(cast(a), cast(b))))
+    }
+}
+
+struct Products<'a, D, S, G> {
+    simd: D,
+    matrix: &'a Matrix<S>,
+    units: &'a [Lanes<Pair>],
+    give: G,
+}
+
+impl<D: Dot, S, G: FnMut(&[Lanes<i32>; 4], &[S; 4])> NullaryFnOnce for Products<'_, D, S, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        // As many sums as hide the latency of a product, and as there are registers for.
+        if D::REGISTER_COUNT >= 32 { self.run::<4>() } else { self.run::<2>() }
+    }
+}
+
+impl<D: Dot, S, G: FnMut(&[Lanes<i32>; 4], &[S; 4])> Products<'_, D, S, G> {
+    #[inline(always)]
+    fn run<const N: usize>(self) {
+        let Self { simd, matrix, units, mut give } = self;
+        for ((weights, biases), scales) in matrix.weights.iter().zip(&matrix.biases).zip(&matrix.scales) {
+            let mut all = [[0; ROWS]; 4];
+            for start in (0..ROWS).step_by(N * D::I32_LANES) {
+                let mut sums = [[simd.splat_i32s(0); N]; 4];
+                for i in 0..4 {
+                    sums[i] = [simd.splat_i32s(biases[i]); N];
+                }
+                for (weights, unit) in weights.iter().zip(units) {
+                    let Some(unit) = D::as_simd_i32s(&unit[start..]).0.first_chunk::<N>() else { break };
+                    for i in 0..4 {
+                        let weight = simd.splat_i32s(weights[i]);
+                        for j in 0..N {
+                            sums[i][j] = simd.dot(sums[i][j], unit[j], weight);
+                        }
+                    }
+                }
+                for i in 0..4 {
+                    for (place, sum) in D::as_mut_simd_i32s(&mut all[i][start..]).0.iter_mut().zip(sums[i]) {
+                        *place = sum;
+                    }
+                }
+            }
+            give(&all, scales);
+        }
+    }
+}

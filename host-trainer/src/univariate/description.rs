@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::stride;
 use crate::layers::scalar;
 use crate::model::architecture::forever;
-use crate::net::rows::Lanes;
+use crate::net::rows::{Lanes, ROWS};
 use crate::train::vectorize;
 
 /// A map of one feature: a RON term that reads back as the core's canonical description.
@@ -272,11 +272,12 @@ fn rows<E: Elementary<f32>, const P: usize>(
     log_dets: &mut Lanes<f32>,
 ) {
     let Some(parameters) = parameters.first_chunk::<P>() else { return };
-    for (row, (x, log_det)) in x.iter_mut().zip(log_dets).enumerate() {
-        let parameters: [f32; P] = std::array::from_fn(|parameter| parameters[parameter][row]);
-        let (z, log_slope) = map.inverse(&parameters, *x);
-        *x = z;
-        *log_det += log_slope;
+    // Indices that are seen to be inside: what has to be checked leaves the last vector to scalar code.
+    for row in 0..ROWS {
+        let one: [f32; P] = std::array::from_fn(|parameter| parameters[parameter][row]);
+        let (z, log_slope) = map.inverse(&one, x[row]);
+        x[row] = z;
+        log_dets[row] += log_slope;
     }
 }
 

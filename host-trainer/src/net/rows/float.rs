@@ -41,8 +41,10 @@ impl Net {
     }
 
     pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
-        let limited = inputs.map(|values| each(values, |value| value.clamp_abs(INPUT_LIMIT)));
-        let mut units: Vec<Lanes<f32>> = limited.chain(std::iter::repeat([0.0; ROWS])).take(self.inputs).collect();
+        let mut units = vec![[0.0; ROWS]; self.inputs];
+        for (unit, values) in units.iter_mut().zip(inputs) {
+            *unit = each(values, |value| value.clamp_abs(INPUT_LIMIT));
+        }
         for (index, matrix) in self.matrices.iter().enumerate() {
             let rectified = index + 1 < self.matrices.len();
             let mut next = vec![[0.0; ROWS]; 4 * matrix.biases.len()];

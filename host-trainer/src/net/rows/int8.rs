@@ -103,8 +103,8 @@ impl Net {
 #[inline(always)]
 fn pairs(low: &Lanes<i16>, high: &Lanes<i16>) -> Lanes<Pair> {
     let mut pairs = [0; ROWS];
-    for ((word, low), high) in pairs.iter_mut().zip(low).zip(high) {
-        *word = pair(*low, *high);
+    for row in 0..ROWS {
+        pairs[row] = pair(low[row], high[row]);
     }
     pairs
 }

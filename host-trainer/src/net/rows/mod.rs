@@ -23,8 +23,8 @@ pub type Lanes<T> = [T; ROWS];
 pub fn each<A: Copy, B: Copy + Default>(values: &Lanes<A>, f: impl Fn(A) -> B) -> Lanes<B> {
     // No map: for arrays of this length it is a call.
     let mut results = [B::default(); ROWS];
-    for (result, value) in results.iter_mut().zip(values) {
-        *result = f(*value);
+    for row in 0..ROWS {
+        results[row] = f(values[row]);
     }
     results
 }

@@ -15,13 +15,13 @@ use serde::Serialize;
 use super::{FEATURES, ROWS, train};
 
 /// Passes over the readings, of which the fastest counts.
-const PASSES: usize = 20;
+const PASSES: usize = 100;
 /// Steps of the fit: the weights have to be some weights.
 const STEPS: usize = 200;
 /// Readings that are calibrated on.
 const CALIBRATION_ROWS: usize = 2048;
 /// Readings whose bits are compared with those of one reading after the other.
-const COMPARED: usize = 2000;
+const COMPARED: usize = 1000;
 
 /// What one family gave: readings a second, from the raw reading to the p-value and the alarm.
 #[derive(Serialize)]

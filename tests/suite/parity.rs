@@ -1,8 +1,8 @@
 //! The typed model and the host's view of the same file agree to the bit, whatever the reading.
 
-use flowlet::ReadingError;
+use flowlet::{Assessment, ReadingError};
 use flowlet_tests::models::{Aligned, AnyDetector, Style, body, detectors, host_model};
-use flowlet_trainer::model::Model;
+use flowlet_trainer::model::{Model, ROWS};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -73,6 +73,31 @@ fn assessments_have_the_same_bits() {
     });
     println!("{assessed} assessed, {refused} refused, {alarms} alarms");
     assert!(assessed > 10_000 && refused > 100 && alarms > 1000 && alarms + 1000 < assessed);
+}
+
+#[test]
+fn readings_have_the_same_bits_among_others_as_alone() {
+    every(|name, detector, _, host, rng| {
+        let scorer = host.scorer();
+        let (features, context) = (detector.architecture().features, detector.architecture().context);
+        for count in [1, 2, 63, ROWS, ROWS] {
+            let mut rows: Vec<Vec<f32>> = (0..count).map(|_| reading(features + context, rng)).collect();
+            // One that has a value too many.
+            rows[count / 2].extend([1.0].iter().take(usize::from(count == 63)));
+            let among = scorer.assess_rows(&rows);
+            assert_eq!(among.len(), count);
+            for (row, among) in rows.iter().zip(among) {
+                let bits = |said: Assessment| (bits(&[said.log_prob, said.p_value]), said.alarm);
+                if row.len() == features + context {
+                    let (reading, context) = row.split_at(features);
+                    assert_eq!(among.map(bits), scorer.assess(reading, context).map(bits), "{name}: {row:?}");
+                } else {
+                    let wrong = ReadingError::WrongLength { expected: features + context, found: row.len() };
+                    assert_eq!(among, Err(wrong), "{name}");
+                }
+            }
+        }
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::data::{Order, Roles};
+use crate::data::{Missing, Order, Roles};
 use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
@@ -68,6 +68,9 @@ pub struct FitArgs {
     /// Columns whose readings lie between two bounds, and at neither
     #[arg(long, value_name = "COL=LOW:HIGH,..", value_delimiter = ',', value_parser = bounds)]
     pub bounded: Vec<(String, Support)>,
+    /// What becomes of normal rows with missing cells: empty ones, or NaN
+    #[arg(long, value_enum, default_value_t = Missing::Error)]
+    pub missing: Missing,
     /// Units of columns, for whoever reads the model
     #[arg(long, value_name = "COL=UNIT,..", value_delimiter = ',', value_parser = unit)]
     pub unit: Vec<(String, String)>,
@@ -143,6 +146,7 @@ impl FitArgs {
             group: self.group.clone(),
             context: self.context.clone(),
             ignore: self.ignore.clone(),
+            missing: self.missing,
         }
     }
 }
@@ -399,6 +403,7 @@ mod tests {
             ("--unit=pressure", "such as pressure=bar"),
             ("--hidden-layers=0", "0 is not in 1..=8"),
             ("--threads=0", "0 is not in 1..=1024"),
+            ("--missing=fill", "[possible values: error, drop, impute]"),
         ] {
             let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
             assert!(error.to_string().contains(expected), "{option}: {error}");

@@ -119,8 +119,8 @@ pub fn fit(
     if features > MOST_FEATURES {
         return Err(FittingError::TooManyFeatures { file: readings.file.clone(), found: features });
     }
-    let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
-    let steps = quantization_steps(&training);
+    let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
+    let steps = quantization_steps(&readings.values.select(&split.train));
     let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
     if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
         check_range(readings)?;
@@ -137,7 +137,7 @@ pub fn fit(
             .collect(),
         training: Training {
             seed: options.seed,
-            training_rows: split.train.len() as u32,
+            training_rows: training.rows() as u32,
             selection_rows: split.selection.len() as u32,
             calibration_rows: calibration.rows() as u32,
             epochs: fitted.summary.best_epoch as u32,

@@ -82,8 +82,12 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
     if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
         eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
     }
-    let roles = Roles { label, context: readings.context.clone(), ..Roles::default() };
+    let roles = Roles { label, context: readings.context.clone(), missing: args.missing, ..Roles::default() };
     let validation = Readings::with_features(&table, &readings.features, &roles)?;
+    if !(validation.incomplete.rows.is_empty() || args.quiet) {
+        let left_out = validation.incomplete.rows.len();
+        eprintln!("note: {}: {left_out} rows with missing cells do not calibrate", table.file());
+    }
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 
@@ -99,13 +103,15 @@ fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Su
         if supports[feature] != Support::All {
             bail!("{option} {column}: its range is given twice");
         }
-        if let Some(row) = (0..readings.values.rows()).find(|row| !support.contains(readings.values.row(*row)[feature]))
-        {
+        let rows = readings.values.iter_rows().zip(&readings.rows);
+        let mut rows = rows.chain(readings.incomplete.values.iter_rows().zip(&readings.incomplete.rows));
+        let outside = |values: &[f32]| !(support.contains(values[feature]) || values[feature].is_nan());
+        if let Some((values, row)) = rows.find(|(values, _)| outside(values)) {
             bail!(
                 "{}:{}: column `{column}`: {:?} is outside of its range ({option}): remove the row, or widen the range",
                 readings.file,
-                table.line(readings.rows[row]),
-                readings.values.row(row)[feature],
+                table.line(*row),
+                values[feature],
             );
         }
         supports[feature] = support;

@@ -1,8 +1,12 @@
 //! The arguments of the `flowlet` command.
 
+mod calibrate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use calibrate::CalibrateArgs;
 
 use crate::data::{Missing, Order, Roles};
 use crate::layers::Support;
@@ -29,6 +33,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Make a model of weights that zuko, nflows or normflows trained
     Import(ImportArgs),
+    /// Calibrate a model anew, on readings of the device that it is for
+    Calibrate(CalibrateArgs),
     /// Measure how well a model tells anomalies from normal readings
     Eval(EvalArgs),
     /// Score readings, as CSV on standard output: row, log_prob, score, p_value, alarm
@@ -167,6 +173,9 @@ pub struct ImportArgs {
     /// Normal readings that the model has not been trained on, CSV, for p-values and the alarm
     #[arg(long, value_name = "FILE")]
     pub calibrate: Option<PathBuf>,
+    /// What becomes of rows of that file with missing cells: it is refused, or they are left out
+    #[arg(long, value_name = "MISSING", default_value = "error", value_parser = calibrate::missing(), requires = "calibrate")]
+    pub missing: Missing,
     /// Share of normal readings that may raise an alarm
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
     pub false_alarm_rate: f32,
@@ -408,5 +417,8 @@ mod tests {
             let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
             assert!(error.to_string().contains(expected), "{option}: {error}");
         }
+        let line = ["flowlet", "calibrate", "a.flow", "a.csv", "--out", "b.flow", "--missing=impute"];
+        let error = Cli::try_parse_from(line).unwrap_err().to_string();
+        assert!(error.contains("[possible values: error, drop]"), "{error}");
     }
 }

@@ -1,27 +1,27 @@
 //! `flowlet fit`: from a table of normal readings to a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::ThreadPoolBuilder;
 
+use super::interrupt;
+use super::model_outputs::ModelOutputs;
 use super::output::{Output, to_stdout};
 use super::progress::Bar;
-use super::{files, interrupt};
 use crate::cli::FitArgs;
 use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
-use crate::fitting::{self, Fitted};
+use crate::fitting;
 use crate::layers::Support;
-use crate::model::{Model, rust_source};
 use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
 use crate::train::{Architecture, Options};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
-    let outputs = Outputs::prepare(args)?;
+    let outputs = prepare(args)?;
     let table = Table::read(&args.readings)?;
     let mut readings = Readings::for_fitting(&table, &args.roles())?;
     readings.name_units(&args.unit)?;
@@ -49,12 +49,12 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
 
     let parts = Parts { readings: &readings, split: &split, calibration: &calibration };
     let report = threads.install(|| FitReport::new(&fitted, &parts, seconds))?;
-    outputs.write(&fitted)?;
+    outputs.write(&fitted.model, Some(&fitted.twin))?;
     let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
     if !args.quiet && !json_on_stdout {
         to_stdout(|stdout| {
             write!(stdout, "{report}")?;
-            let [model, twin, source] = paths(&args.out);
+            let [model, twin, source] = ModelOutputs::paths(&args.out);
             writeln!(stdout, "wrote {}, {} and {}", model.display(), twin.display(), source.display())
         })?;
     }
@@ -138,47 +138,19 @@ fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     options
 }
 
-/// The files of a fit: the model, its twin, its Rust source.
-fn paths(out: &Path) -> [PathBuf; 3] {
-    [out.to_owned(), files::twin(out), files::source(out)]
-}
-
-struct Outputs {
-    model: Output,
-    twin: Output,
-    source: Output,
-    /// The model file's name, as the Rust source has it.
-    name: String,
-}
-
-impl Outputs {
-    fn prepare(args: &FitArgs) -> Result<Self> {
-        let out = &args.out;
-        let name = out.file_name().filter(|_| out.as_os_str() != "-");
-        let name = name.with_context(|| format!("--out {}: expected the name of a file", out.display()))?;
-        let Some(name) = name.to_str() else { bail!("--out {}: the name of the file is not UTF-8", out.display()) };
-        let inputs = [Some(&args.readings), args.val.as_ref()];
-        let paths = paths(out);
-        for path in paths.iter().chain(&args.json) {
-            if inputs.contains(&Some(path)) {
-                bail!("{}: would be overwritten (choose another --out)", path.display());
-            }
+/// Checks every place that something is written to.
+fn prepare(args: &FitArgs) -> Result<ModelOutputs> {
+    let inputs: Vec<&Path> = [Some(&args.readings), args.val.as_ref()].into_iter().flatten().map(|it| &**it).collect();
+    let outputs = ModelOutputs::prepare(&args.out, &inputs)?;
+    if let Some(json) = args.json.as_deref().filter(|json| json.as_os_str() != "-") {
+        if inputs.contains(&json) {
+            bail!("{}: would be overwritten (choose another --json)", json.display());
         }
-        if let Some(json) = args.json.as_ref().filter(|json| json.as_os_str() != "-") {
-            if paths.contains(json) {
-                bail!("--json {}: is where the model goes (choose another)", json.display());
-            }
-            // Only that it can be written: what else is there may be a pipe, which is opened once.
-            drop(Output::prepare(json)?);
+        if ModelOutputs::paths(&args.out).iter().any(|path| path == json) {
+            bail!("--json {}: is where the model goes (choose another)", json.display());
         }
-        let [model, twin, source] = paths.map(|path| Output::prepare(&path));
-        Ok(Self { model: model?, twin: twin?, source: source?, name: name.to_owned() })
+        // Only that it can be written: what else is there may be a pipe, which is opened once.
+        drop(Output::prepare(json)?);
     }
-
-    fn write(self, fitted: &Fitted) -> Result<()> {
-        let source = rust_source(&fitted.model, &self.name);
-        self.twin.write(&Model::to_bytes(&fitted.twin))?;
-        self.source.write(source.as_bytes())?;
-        self.model.write(&fitted.model.to_bytes())
-    }
+    Ok(outputs)
 }

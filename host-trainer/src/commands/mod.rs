@@ -1,11 +1,13 @@
 //! The commands of `flowlet`, one a file: arguments in, files and reports out.
 
+mod calibrate;
 mod eval;
 mod files;
 mod fit;
 mod import;
 mod inspect;
 mod interrupt;
+mod model_outputs;
 mod output;
 mod progress;
 mod sample;
@@ -25,6 +27,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Fit(args) => fit::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

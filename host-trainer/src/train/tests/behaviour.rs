@@ -281,7 +281,7 @@ fn batched_f32_agrees_with_the_core() {
         calibration_log_prob: 0.0,
     };
     let metadata = Metadata { architecture: String::new(), features, training };
-    let model = Written::float(&flow).model(&flow, None, metadata).expect("a model");
+    let model = Written::float(&flow).model(&flow, metadata).expect("a model");
     let scorer = model.scorer();
     for (row, batched) in rows.chunks_exact(5).zip(flow.log_probs(&matrix(5, &rows))) {
         let core = scorer.log_prob(row, &[]).expect("a density");

@@ -55,6 +55,32 @@ pub struct FitArgs {
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
+    /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
+    #[arg(long, value_name = "FILE")]
+    pub val: Option<PathBuf>,
+    /// Also write the report as JSON; `-` writes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Threads to train on; the model does not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// No progress and no report
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// File to go on from when the fit is interrupted, by Ctrl-C or otherwise: written while it runs, removed when it is done
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "checkpoint")]
+    pub checkpoint_every: u32,
+    /// How to fit.
+    #[command(flatten)]
+    pub options: FitOptions,
+}
+
+/// What decides the model of given readings.
+#[derive(Args, Clone, Debug)]
+pub struct FitOptions {
     /// Column with 0 for normal readings and 1 for anomalies, which are not fitted
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
@@ -80,9 +106,6 @@ pub struct FitArgs {
     /// Units of columns, for whoever reads the model
     #[arg(long, value_name = "COL=UNIT,..", value_delimiter = ',', value_parser = unit)]
     pub unit: Vec<(String, String)>,
-    /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
-    #[arg(long, value_name = "FILE")]
-    pub val: Option<PathBuf>,
     /// Which rows are held back for calibration: drawn at random, or the last
     #[arg(long, value_enum, default_value_t = Split::Shuffled)]
     pub split: Split,
@@ -99,15 +122,6 @@ pub struct FitArgs {
     /// How the nets' weights are stored
     #[arg(long, value_enum, default_value_t = Formats::Int8)]
     pub format: Formats,
-    /// Also write the report as JSON; `-` writes to standard output
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Threads to train on; the model does not depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// No progress and no report
-    #[arg(long, short)]
-    pub quiet: bool,
     /// The family of flows
     #[arg(long, value_enum, default_value_t = Family::Realnvp, help_heading = "Architecture")]
     pub family: Family,
@@ -144,7 +158,7 @@ pub struct FitArgs {
     pub epochs: Option<u32>,
 }
 
-impl FitArgs {
+impl FitOptions {
     /// What the columns of the table are.
     pub fn roles(&self) -> Roles {
         Roles {
@@ -393,7 +407,9 @@ mod tests {
     #[test]
     fn lists_and_options_parse() {
         let line = "flowlet fit a.csv --out a.flow --ignore x,y --ignore z --split ordered --false-alarm-rate 1e-3";
-        let Command::Fit(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        let Command::Fit(FitArgs { options: args, .. }) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!()
+        };
         assert_eq!(args.ignore, ["x", "y", "z"]);
         assert_eq!((args.split, args.false_alarm_rate, args.seed), (Split::Ordered, 1e-3, 0));
     }
@@ -413,6 +429,7 @@ mod tests {
             ("--hidden-layers=0", "0 is not in 1..=8"),
             ("--threads=0", "0 is not in 1..=1024"),
             ("--missing=fill", "[possible values: error, drop, impute]"),
+            ("--checkpoint-every=9", "--checkpoint <FILE>"),
         ] {
             let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
             assert!(error.to_string().contains(expected), "{option}: {error}");

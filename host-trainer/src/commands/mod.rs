@@ -1,8 +1,10 @@
 //! The commands of `flowlet`, one a file: arguments in, files and reports out.
 
 mod calibrate;
+mod checkpoint;
 mod eval;
 mod files;
+mod fingerprint;
 mod fit;
 mod import;
 mod inspect;

@@ -192,7 +192,7 @@ fn an_interrupt_keeps_the_best_model_so_far() {
 
     let folder = Folder::new();
     folder.write("train.csv", &readings(3000, 0, 1));
-    let line = "fit train.csv --out pump.flow --ignore kind,run --label anomaly --epochs 1000000 --hidden 64";
+    let line = "fit train.csv --out pump.flow --ignore kind,run --label anomaly --epochs 1000000 --hidden 64 --checkpoint run.ckpt";
     let mut fit = folder.command(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     // Until the process catches SIGINT, the second bit of the mask, it would be killed by it.
     let status = format!("/proc/{}/status", fit.id());

@@ -5,6 +5,7 @@ mod context;
 mod failures;
 mod fitting;
 mod importing;
+mod resuming;
 mod scoring;
 
 use std::fs;

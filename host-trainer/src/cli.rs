@@ -1,12 +1,14 @@
 //! The arguments of the `flowlet` command.
 
 mod calibrate;
+mod fit_many;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
+pub use fit_many::{FitManyArgs, Shard};
 
 use crate::data::{Missing, Order, Roles};
 use crate::layers::Support;
@@ -31,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Fit a model to normal readings: train, quantize, calibrate, report
     Fit(FitArgs),
+    /// Fit a model to each of many tables, such as those of a fleet of devices
+    FitMany(FitManyArgs),
     /// Make a model of weights that zuko, nflows or normflows trained
     Import(ImportArgs),
     /// Calibrate a model anew, on readings of the device that it is for

@@ -1,4 +1,8 @@
-//! By what readings are known again: SHA-256.
+//! By what readings and files are known again: SHA-256.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
@@ -32,6 +36,26 @@ impl Fingerprint {
         self
     }
 
+    /// Of what is in a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn file(mut self, path: &Path) -> io::Result<Self> {
+        let mut file = BufReader::new(File::open(path)?);
+        let mut length = 0;
+        loop {
+            let bytes = file.fill_buf()?;
+            if bytes.is_empty() {
+                self.length(length);
+                return Ok(self);
+            }
+            self.0.update(bytes);
+            let read = bytes.len();
+            length += read;
+            file.consume(read);
+        }
+    }
+
     /// The hash, in hexadecimal digits.
     pub fn finish(self) -> String {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -48,6 +72,11 @@ mod tests {
 
     #[test]
     fn whatever_differs_has_another_fingerprint() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |contents: &str| {
+            std::fs::write(folder.path().join("file"), contents).unwrap();
+            Fingerprint::default().file(&folder.path().join("file")).unwrap().finish()
+        };
         let matrix = |columns| Fingerprint::default().matrix(&Matrix::new(6 / columns, columns, vec![0.0; 6])).finish();
         let all = [
             Fingerprint::default().text("ab").text("c").finish(),
@@ -56,8 +85,11 @@ mod tests {
             Fingerprint::default().rows(&[1]).rows(&[2, 3]).finish(),
             matrix(2),
             matrix(3),
+            file("a"),
+            file(&"a".repeat(100_000)),
         ];
         let distinct: std::collections::HashSet<&String> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
+        assert_eq!(all[6], file("a"));
     }
 }

@@ -6,6 +6,7 @@ mod eval;
 mod files;
 mod fingerprint;
 mod fit;
+mod fit_many;
 mod import;
 mod inspect;
 mod interrupt;
@@ -28,6 +29,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Fit(args) => fit::run(&args),
+        Command::FitMany(args) => fit_many::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -3,12 +3,14 @@
 mod calibration;
 mod evaluation;
 mod fit;
+mod fleet;
 mod inspection;
 mod quantization;
 
 pub use calibration::{Alarm, CalibrationReport};
 pub use evaluation::{Evaluation, Kind, Measures};
 pub use fit::{FitReport, Parts};
+pub use fleet::{Entry, Status};
 pub use inspection::Inspection;
 
 use serde::Serialize;

@@ -4,6 +4,7 @@ mod calibrating;
 mod context;
 mod failures;
 mod fitting;
+mod fleet;
 mod importing;
 mod resuming;
 mod scoring;

@@ -1,10 +1,16 @@
 //! The arguments of the `flowlet` command.
 
+mod calibrate;
+mod fit_many;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::data::{Order, Roles};
+pub use calibrate::CalibrateArgs;
+pub use fit_many::{FitManyArgs, Shard};
+
+use crate::data::{Missing, Order, Roles};
 use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
@@ -27,8 +33,12 @@ pub struct Cli {
 pub enum Command {
     /// Fit a model to normal readings: train, quantize, calibrate, report
     Fit(FitArgs),
+    /// Fit a model to each of many tables, such as those of a fleet of devices
+    FitMany(FitManyArgs),
     /// Make a model of weights that zuko, nflows or normflows trained
     Import(ImportArgs),
+    /// Calibrate a model anew, on readings of the device that it is for
+    Calibrate(CalibrateArgs),
     /// Measure how well a model tells anomalies from normal readings
     Eval(EvalArgs),
     /// Score readings, as CSV on standard output: row, log_prob, score, p_value, alarm
@@ -49,6 +59,32 @@ pub struct FitArgs {
     /// The model file to write
     #[arg(long, value_name = "MODEL")]
     pub out: PathBuf,
+    /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
+    #[arg(long, value_name = "FILE")]
+    pub val: Option<PathBuf>,
+    /// Also write the report as JSON; `-` writes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Threads to train on; the model does not depend on it [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// No progress and no report
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// File to go on from when the fit is interrupted, by Ctrl-C or otherwise: written while it runs, removed when it is done
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "checkpoint")]
+    pub checkpoint_every: u32,
+    /// How to fit.
+    #[command(flatten)]
+    pub options: FitOptions,
+}
+
+/// What decides the model of given readings.
+#[derive(Args, Clone, Debug)]
+pub struct FitOptions {
     /// Column with 0 for normal readings and 1 for anomalies, which are not fitted
     #[arg(long, value_name = "COL")]
     pub label: Option<String>,
@@ -68,12 +104,12 @@ pub struct FitArgs {
     /// Columns whose readings lie between two bounds, and at neither
     #[arg(long, value_name = "COL=LOW:HIGH,..", value_delimiter = ',', value_parser = bounds)]
     pub bounded: Vec<(String, Support)>,
+    /// What becomes of normal rows with missing cells: empty ones, or NaN
+    #[arg(long, value_enum, default_value_t = Missing::Error)]
+    pub missing: Missing,
     /// Units of columns, for whoever reads the model
     #[arg(long, value_name = "COL=UNIT,..", value_delimiter = ',', value_parser = unit)]
     pub unit: Vec<(String, String)>,
-    /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
-    #[arg(long, value_name = "FILE")]
-    pub val: Option<PathBuf>,
     /// Which rows are held back for calibration: drawn at random, or the last
     #[arg(long, value_enum, default_value_t = Split::Shuffled)]
     pub split: Split,
@@ -90,15 +126,6 @@ pub struct FitArgs {
     /// How the nets' weights are stored
     #[arg(long, value_enum, default_value_t = Formats::Int8)]
     pub format: Formats,
-    /// Also write the report as JSON; `-` writes to standard output
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Threads to train on; the model does not depend on it [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// No progress and no report
-    #[arg(long, short)]
-    pub quiet: bool,
     /// The family of flows
     #[arg(long, value_enum, default_value_t = Family::Realnvp, help_heading = "Architecture")]
     pub family: Family,
@@ -135,7 +162,7 @@ pub struct FitArgs {
     pub epochs: Option<u32>,
 }
 
-impl FitArgs {
+impl FitOptions {
     /// What the columns of the table are.
     pub fn roles(&self) -> Roles {
         Roles {
@@ -143,6 +170,7 @@ impl FitArgs {
             group: self.group.clone(),
             context: self.context.clone(),
             ignore: self.ignore.clone(),
+            missing: self.missing,
         }
     }
 }
@@ -163,6 +191,9 @@ pub struct ImportArgs {
     /// Normal readings that the model has not been trained on, CSV, for p-values and the alarm
     #[arg(long, value_name = "FILE")]
     pub calibrate: Option<PathBuf>,
+    /// What becomes of rows of that file with missing cells: it is refused, or they are left out
+    #[arg(long, value_name = "MISSING", default_value = "error", value_parser = calibrate::missing(), requires = "calibrate")]
+    pub missing: Missing,
     /// Share of normal readings that may raise an alarm
     #[arg(long, value_name = "RATE", default_value_t = 0.01, value_parser = rate)]
     pub false_alarm_rate: f32,
@@ -380,7 +411,9 @@ mod tests {
     #[test]
     fn lists_and_options_parse() {
         let line = "flowlet fit a.csv --out a.flow --ignore x,y --ignore z --split ordered --false-alarm-rate 1e-3";
-        let Command::Fit(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        let Command::Fit(FitArgs { options: args, .. }) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!()
+        };
         assert_eq!(args.ignore, ["x", "y", "z"]);
         assert_eq!((args.split, args.false_alarm_rate, args.seed), (Split::Ordered, 1e-3, 0));
     }
@@ -399,9 +432,14 @@ mod tests {
             ("--unit=pressure", "such as pressure=bar"),
             ("--hidden-layers=0", "0 is not in 1..=8"),
             ("--threads=0", "0 is not in 1..=1024"),
+            ("--missing=fill", "[possible values: error, drop, impute]"),
+            ("--checkpoint-every=9", "--checkpoint <FILE>"),
         ] {
             let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
             assert!(error.to_string().contains(expected), "{option}: {error}");
         }
+        let line = ["flowlet", "calibrate", "a.flow", "a.csv", "--out", "b.flow", "--missing=impute"];
+        let error = Cli::try_parse_from(line).unwrap_err().to_string();
+        assert!(error.contains("[possible values: error, drop]"), "{error}");
     }
 }

@@ -84,12 +84,12 @@ impl Written {
         self
     }
 
-    /// The model, with its calibration. Without one it scores but raises no alarm: for the scores that a calibration is
-    /// made from.
+    /// The model, without a calibration: it scores but raises no alarm, until [`recalibrate`](crate::recalibrate::recalibrate)
+    /// has made one from its scores.
     ///
     /// # Errors
     /// [`ModelError`] when a fitted value is not one that the device accepts.
-    pub fn model(&self, flow: &Flow, calibrated: Option<&Calibrated>, metadata: Metadata) -> Result<Model, ModelError> {
+    pub fn model(&self, flow: &Flow, metadata: Metadata) -> Result<Model, ModelError> {
         let mut base = flow.base_with_parameters().0.base();
         base.compute_with(self.numerics.elementary);
         let architecture = Architecture {
@@ -101,7 +101,7 @@ impl Written {
             arithmetic: self.numerics.arithmetic,
         };
         let mut image = self.image.clone();
-        write_calibration(calibrated, &mut image);
+        write_calibration(None, &mut image);
         Model::new(architecture, &image.0, metadata)
     }
 

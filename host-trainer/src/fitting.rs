@@ -2,18 +2,15 @@
 
 use std::sync::atomic::AtomicBool;
 
-use flowlet::Assessment;
 use flowlet::model_file::MOST_FEATURES;
 
-use crate::calibrate::{Calibrated, CalibrationError};
 use crate::data::{Matrix, Readings, Split, quantization_steps};
 use crate::export::Written;
-use crate::metrics::mean;
 use crate::model::architecture::Arithmetic;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
 use crate::quantization::{self, Quantized};
-use crate::scoring::{ScoringError, assess};
-use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
+use crate::recalibrate::{RecalibrationError, recalibrate};
+use crate::train::{self, FitError, Options, Progress, Summary, TrainingData};
 
 /// A model, its unquantized twin, and how they came about.
 #[derive(Clone, Debug)]
@@ -94,12 +91,9 @@ pub enum FittingError {
     /// The fitted values are not ones that a device accepts.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A held-back reading has no score.
+    /// The held-back readings make no calibration.
     #[error(transparent)]
-    Scoring(#[from] ScoringError),
-    /// The held-back scores make no calibration.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
+    Calibration(#[from] RecalibrationError),
 }
 
 /// Fits a model to the readings: trains on a part of them, selects on another, and calibrates on `calibration` (raw units).
@@ -119,8 +113,8 @@ pub fn fit(
     if features > MOST_FEATURES {
         return Err(FittingError::TooManyFeatures { file: readings.file.clone(), found: features });
     }
-    let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
-    let steps = quantization_steps(&training);
+    let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
+    let steps = quantization_steps(&readings.values.select(&split.train));
     let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
     if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
         check_range(readings)?;
@@ -137,7 +131,7 @@ pub fn fit(
             .collect(),
         training: Training {
             seed: options.seed,
-            training_rows: split.train.len() as u32,
+            training_rows: training.rows() as u32,
             selection_rows: split.selection.len() as u32,
             calibration_rows: calibration.rows() as u32,
             epochs: fitted.summary.best_epoch as u32,
@@ -150,29 +144,14 @@ pub fn fit(
         tuned.map(|tuned| tuned.model).map_err(|error| named(error, readings))
     })?;
     let Quantized { flow: tuned, written, report } = quantized;
+    let calibrated = |model: Model| recalibrate(&model, calibration, false_alarm_rate);
     Ok(Fitted {
-        model: calibrated(&tuned, &written.computed_with(options.numerics), calibration, false_alarm_rate, &metadata)?,
-        twin: calibrated(flow, &Written::float(flow), calibration, false_alarm_rate, &metadata)?,
+        model: calibrated(written.computed_with(options.numerics).model(&tuned, metadata.clone())?)?,
+        twin: calibrated(Written::float(flow).model(flow, metadata)?)?,
         summary: fitted.summary,
         quantization: report,
         gaussian_log_probs: flow.gaussian().log_probs(calibration),
     })
-}
-
-/// The model in a number format, calibrated by its own scores.
-fn calibrated(
-    flow: &Flow,
-    written: &Written,
-    calibration: &Matrix,
-    false_alarm_rate: f32,
-    metadata: &Metadata,
-) -> Result<Model, FittingError> {
-    let uncalibrated = written.model(flow, None, metadata.clone())?;
-    let scores: Vec<f32> = assess(&uncalibrated, calibration)?.iter().map(Assessment::score).collect();
-    let calibrated = Calibrated::new(&scores, false_alarm_rate)?;
-    let mut metadata = metadata.clone();
-    metadata.training.calibration_log_prob = -mean(&scores).unwrap_or_default() as f32;
-    Ok(written.model(flow, Some(&calibrated), metadata)?)
 }
 
 /// Refuses readings that lose their digits in fixed point.

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod model;
 pub mod net;
 pub mod quantization;
+pub mod recalibrate;
 pub mod report;
 pub mod scoring;
 pub mod train;

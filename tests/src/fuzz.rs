@@ -6,7 +6,7 @@ use flowlet::model_file::{self, MAGIC, PREFIX, Prefix, VERSION};
 use flowlet::{AffineCoupling, Chain, Cube, Detector, Float, Flow, Int8, Permute, Standardize};
 use flowlet_firmware::message::{Request, Response, Values};
 use flowlet_firmware::{Malformed, Receiver, frame};
-use flowlet_trainer::data::{Readings, Roles, Table, notes, quantization_steps};
+use flowlet_trainer::data::{Missing, Readings, Roles, Table, notes, quantization_steps};
 use flowlet_trainer::model::{Architecture, Metadata, Model};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -162,6 +162,7 @@ pub fn table(bytes: &[u8]) {
             group: column(0),
             context: column(3).into_iter().collect(),
             ignore: column(2).into_iter().collect(),
+            missing: Missing::Impute,
         },
     ] {
         match Readings::for_fitting(&table, &roles) {

@@ -151,8 +151,7 @@ fn every_family_has_densities_that_integrate_to_one() {
         let data =
             TrainingData { features: 2, training: &training, validation: &validation, quantization_steps: &[0.0; 2] };
         let fit = train::fit(data, &options, &mut (), &AtomicBool::new(false)).expect("a fit");
-        let model =
-            |written: &Written| written.model(&fit.model, None, metadata(0)).expect("a model that a device accepts");
+        let model = |written: &Written| written.model(&fit.model, metadata(0)).expect("a model that a device accepts");
         let mut models = vec![("f32", model(&Written::float(&fit.model)))];
         if has_int8(family) {
             let quantized = post_training(&fit.model, &training, &validation);

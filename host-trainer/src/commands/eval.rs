@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use super::files::{feature_names, read_model, twin};
+use super::files::{feature_names, read_model, read_twin};
 use super::output::Output;
 use crate::cli::EvalArgs;
 use crate::data::{Matrix, Table};
-use crate::model::{Model, Training};
+use crate::model::Model;
 use crate::report::{Evaluation, Kind, Measures, to_json};
 use crate::scoring::assess;
 
@@ -68,27 +68,4 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
 fn score(model: &Model, readings: &Matrix, table: &Table) -> Result<Vec<flowlet::Assessment>> {
     assess(model, readings)
         .map_err(|error| anyhow::anyhow!("{}:{}: {}", table.file(), table.line(error.row), error.reason))
-}
-
-/// The unquantized twin, if it lies beside the model and is of the same fit.
-fn read_twin(path: &Path, model: &Model) -> Option<Model> {
-    let twin_path = twin(path);
-    if !twin_path.exists() {
-        return None;
-    }
-    // All that a fit says of itself is the same but the score, which quantization changes.
-    let summary = |model: &Model| Training { calibration_log_prob: 0.0, ..model.metadata().training.clone() };
-    let same_fit =
-        |twin: &Model| twin.metadata().features == model.metadata().features && summary(twin) == summary(model);
-    match read_model(&twin_path) {
-        Ok(twin) if same_fit(&twin) => Some(twin),
-        Ok(_) => {
-            eprintln!("warning: {} is of another fit than {} and left out", twin_path.display(), path.display());
-            None
-        }
-        Err(error) => {
-            eprintln!("warning: {error:#}; the twin is left out");
-            None
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::model::Model;
+use crate::model::{Model, Training};
 
 /// The path of the unquantized twin: `pump.f32.flow` beside `pump.flow`.
 pub fn twin(model: &Path) -> PathBuf {
@@ -31,6 +31,29 @@ fn beside(model: &Path, extension: &str) -> PathBuf {
 pub fn read_model(path: &Path) -> Result<Model> {
     let bytes = fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     Model::from_bytes(&bytes).with_context(|| format!("{}: is not a model that can be used", path.display()))
+}
+
+/// The unquantized twin, if it lies beside the model and is of the same fit.
+pub fn read_twin(path: &Path, model: &Model) -> Option<Model> {
+    let twin_path = twin(path);
+    if !twin_path.exists() {
+        return None;
+    }
+    // All that a fit says of itself is the same but the score, which quantization changes.
+    let summary = |model: &Model| Training { calibration_log_prob: 0.0, ..model.metadata().training.clone() };
+    let same_fit =
+        |twin: &Model| twin.metadata().features == model.metadata().features && summary(twin) == summary(model);
+    match read_model(&twin_path) {
+        Ok(twin) if same_fit(&twin) => Some(twin),
+        Ok(_) => {
+            eprintln!("warning: {} is of another fit than {} and left out", twin_path.display(), path.display());
+            None
+        }
+        Err(error) => {
+            eprintln!("warning: {error:#}; the twin is left out");
+            None
+        }
+    }
 }
 
 /// The names of a model's features, and behind them those of its context values.

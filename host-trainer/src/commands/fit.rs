@@ -2,59 +2,66 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::ThreadPoolBuilder;
+use serde_json::json;
 
+use super::checkpoint::{Checkpoint, Identity, Kept};
+use super::fingerprint::Fingerprint;
+use super::interrupt;
+use super::model_outputs::ModelOutputs;
 use super::output::{Output, to_stdout};
 use super::progress::Bar;
-use super::{files, interrupt};
-use crate::cli::FitArgs;
-use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
+use crate::cli::{FitArgs, FitOptions};
+use crate::data::{self, Matrix, Readings, Roles, Split, SplitOptions, Table};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
-use crate::model::{Model, rust_source};
 use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
-use crate::train::{Architecture, Options};
+use crate::train::{Architecture, Options, Progress};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
-    let outputs = Outputs::prepare(args)?;
-    let table = Table::read(&args.readings)?;
-    let mut readings = Readings::for_fitting(&table, &args.roles())?;
-    readings.name_units(&args.unit)?;
-    let (split, calibration) = divide(args, &readings)?;
+    let outputs = prepare(args)?;
+    let job = Job::new(&args.readings, args.val.as_deref(), &args.options)?;
     if !args.quiet {
-        notes(&table, &readings).iter().for_each(|note| eprintln!("note: {note}"));
+        job.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    }
+    let open =
+        |path: &PathBuf| Checkpoint::open(path, Duration::from_secs(args.checkpoint_every.into()), job.identity());
+    let mut checkpoint = args.checkpoint.as_ref().map(open).transpose()?;
+    if let (Some(epochs @ 1..), false) = (checkpoint.as_ref().map(Checkpoint::epochs), args.quiet) {
+        eprintln!("note: going on from the checkpoint, after {epochs} epochs");
     }
 
-    let cancel = interrupt::flag()?;
-    if !(readings.context.is_empty() || args.family.has_nets()) {
-        bail!(
-            "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
-        );
-    }
-    let supports = supports(args, &table, &readings)?;
-    let options = options(args, supports, readings.features.len());
+    let cancel = interrupt::flag("ending the training and keeping the best model so far")?;
     let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
     let mut bar = Bar::new(args.quiet);
-    let begin = Instant::now();
-    let fitted = threads
-        .install(|| fitting::fit(&readings, &split, &calibration, args.false_alarm_rate, &options, &mut bar, &cancel));
+    let mut kept = Kept { progress: &mut bar, checkpoint: checkpoint.as_mut() };
+    let done = threads.install(|| job.fit(&mut kept, &cancel));
     bar.finish();
-    let fitted = fitted?;
-    let seconds = begin.elapsed().as_secs_f64();
+    let (fitted, report) = done?;
 
-    let parts = Parts { readings: &readings, split: &split, calibration: &calibration };
-    let report = threads.install(|| FitReport::new(&fitted, &parts, seconds))?;
-    outputs.write(&fitted)?;
+    outputs.write(&fitted.model, Some(&fitted.twin))?;
+    let is_cancelled = cancel.load(Ordering::Relaxed);
+    match checkpoint {
+        Some(mut checkpoint) if is_cancelled => {
+            checkpoint.write()?;
+            if checkpoint.epochs() > 0 {
+                eprintln!("note: the checkpoint is kept: the same command goes on from it");
+            }
+        }
+        Some(checkpoint) => checkpoint.remove()?,
+        None => {}
+    }
     let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
     if !args.quiet && !json_on_stdout {
         to_stdout(|stdout| {
             write!(stdout, "{report}")?;
-            let [model, twin, source] = paths(&args.out);
+            let [model, twin, source] = ModelOutputs::paths(&args.out);
             writeln!(stdout, "wrote {}, {} and {}", model.display(), twin.display(), source.display())
         })?;
     }
@@ -64,31 +71,97 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The parts of the readings, and the rows of calibration: held-back ones, or those of `--val`.
-fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
+/// A table that is ready to be fitted.
+pub(super) struct Job {
+    readings: Readings,
+    split: Split,
+    calibration: Matrix,
+    options: Options,
+    false_alarm_rate: f32,
+    /// What is odd about the table.
+    pub notes: Vec<String>,
+}
+
+impl Job {
+    /// Reads and divides the tables of readings, and of those that calibrate if these are others.
+    pub fn new(readings: &Path, validation: Option<&Path>, args: &FitOptions) -> Result<Self> {
+        let table = Table::read(readings)?;
+        let mut readings = Readings::for_fitting(&table, &args.roles())?;
+        readings.name_units(&args.unit)?;
+        let mut notes = Vec::new();
+        let (split, calibration) = divide(args, validation, &readings, &mut notes)?;
+        notes.extend(data::notes(&table, &readings).iter().map(ToString::to_string));
+        if !(readings.context.is_empty() || args.family.has_nets()) {
+            bail!(
+                "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
+            );
+        }
+        let supports = supports(args, &table, &readings)?;
+        let options = options(args, supports, readings.features.len());
+        Ok(Self { readings, split, calibration, options, false_alarm_rate: args.false_alarm_rate, notes })
+    }
+
+    /// Fits on the threads of the pool that it is called in; the report says how long that took.
+    pub fn fit(&self, progress: &mut dyn Progress, cancel: &AtomicBool) -> Result<(Fitted, FitReport)> {
+        let Self { readings, split, calibration, options, false_alarm_rate, .. } = self;
+        let begin = Instant::now();
+        let fitted = fitting::fit(readings, split, calibration, *false_alarm_rate, options, progress, cancel)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let report = FitReport::new(&fitted, &Parts { readings, split, calibration }, seconds)?;
+        Ok((fitted, report))
+    }
+
+    /// What decides the bits of the model.
+    fn identity(&self) -> Identity {
+        let Self { readings, split, calibration, .. } = self;
+        let options = json!({ "options": self.options, "false_alarm_rate": self.false_alarm_rate });
+        let names = readings.features.iter().chain(&readings.context).chain(&readings.units);
+        let table = Fingerprint::default().matrix(&readings.values).matrix(&readings.incomplete.values);
+        let parts = [&split.train, &split.selection, &split.imputed];
+        let rows = parts.into_iter().fold(Fingerprint::default(), |rows, part| rows.rows(part));
+        let data = [
+            ("readings", names.fold(table, |table, name| table.text(name)).finish()),
+            ("rows that are trained and selected on", rows.finish()),
+            ("rows of the calibration", Fingerprint::default().matrix(calibration).finish()),
+        ];
+        Identity::new(&options, data)
+    }
+}
+
+/// The parts of the readings, and the rows of calibration: held-back ones, or those of a file of their own.
+fn divide(
+    args: &FitOptions,
+    validation: Option<&Path>,
+    readings: &Readings,
+    notes: &mut Vec<String>,
+) -> Result<(Split, Matrix)> {
     let options = SplitOptions {
         order: args.split.into(),
         false_alarm_rate: args.false_alarm_rate,
         seed: args.seed,
         ..SplitOptions::default()
     };
-    let Some(path) = &args.val else {
+    let Some(path) = validation else {
         let split = Split::new(readings, &options)?;
         let calibration = readings.values.select(&split.calibration);
         return Ok((split, calibration));
     };
     let table = Table::read(path)?;
     let label = args.label.clone().filter(|label| table.columns().contains(label));
-    if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
-        eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
+    if let (Some(missing), None) = (&args.label, &label) {
+        notes.push(format!("{} has no column `{missing}`: all of its readings count as normal", table.file()));
     }
-    let roles = Roles { label, context: readings.context.clone(), ..Roles::default() };
+    let roles = Roles { label, context: readings.context.clone(), missing: args.missing, ..Roles::default() };
     let validation = Readings::with_features(&table, &readings.features, &roles)?;
+    if !validation.incomplete.rows.is_empty() {
+        let left_out = validation.incomplete.rows.len();
+        notes.push(format!("{}: {left_out} rows with missing cells do not calibrate", table.file()));
+    }
     Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
 }
 
 /// Where the readings of each feature can be.
-fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Support>> {
+fn supports(args: &FitOptions, table: &Table, readings: &Readings) -> Result<Vec<Support>> {
     let positive = args.positive.iter().map(|column| (column, Support::Positive, "--positive"));
     let bounded = args.bounded.iter().map(|(column, support)| (column, *support, "--bounded"));
     let mut supports = vec![Support::All; readings.features.len()];
@@ -99,13 +172,15 @@ fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Su
         if supports[feature] != Support::All {
             bail!("{option} {column}: its range is given twice");
         }
-        if let Some(row) = (0..readings.values.rows()).find(|row| !support.contains(readings.values.row(*row)[feature]))
-        {
+        let rows = readings.values.iter_rows().zip(&readings.rows);
+        let mut rows = rows.chain(readings.incomplete.values.iter_rows().zip(&readings.incomplete.rows));
+        let outside = |values: &[f32]| !(support.contains(values[feature]) || values[feature].is_nan());
+        if let Some((values, row)) = rows.find(|(values, _)| outside(values)) {
             bail!(
                 "{}:{}: column `{column}`: {:?} is outside of its range ({option}): remove the row, or widen the range",
                 readings.file,
-                table.line(readings.rows[row]),
-                readings.values.row(row)[feature],
+                table.line(*row),
+                values[feature],
             );
         }
         supports[feature] = support;
@@ -113,7 +188,7 @@ fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Su
     Ok(if supports.iter().all(|support| *support == Support::All) { Vec::new() } else { supports })
 }
 
-fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
+fn options(args: &FitOptions, supports: Vec<Support>, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     options.quantization = quantization::Options { budget: args.quantization_budget, formats: args.format };
     options.architecture = Architecture::of(args.family, features);
@@ -132,47 +207,27 @@ fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     options
 }
 
-/// The files of a fit: the model, its twin, its Rust source.
-fn paths(out: &Path) -> [PathBuf; 3] {
-    [out.to_owned(), files::twin(out), files::source(out)]
-}
-
-struct Outputs {
-    model: Output,
-    twin: Output,
-    source: Output,
-    /// The model file's name, as the Rust source has it.
-    name: String,
-}
-
-impl Outputs {
-    fn prepare(args: &FitArgs) -> Result<Self> {
-        let out = &args.out;
-        let name = out.file_name().filter(|_| out.as_os_str() != "-");
-        let name = name.with_context(|| format!("--out {}: expected the name of a file", out.display()))?;
-        let Some(name) = name.to_str() else { bail!("--out {}: the name of the file is not UTF-8", out.display()) };
-        let inputs = [Some(&args.readings), args.val.as_ref()];
-        let paths = paths(out);
-        for path in paths.iter().chain(&args.json) {
-            if inputs.contains(&Some(path)) {
-                bail!("{}: would be overwritten (choose another --out)", path.display());
-            }
+/// Checks every place that something is written to.
+fn prepare(args: &FitArgs) -> Result<ModelOutputs> {
+    let inputs: Vec<&Path> = [Some(&args.readings), args.val.as_ref()].into_iter().flatten().map(|it| &**it).collect();
+    let outputs = ModelOutputs::prepare(&args.out, &inputs)?;
+    let json = args.json.as_deref().filter(|json| json.as_os_str() != "-");
+    let others = [("--json", json), ("--checkpoint", args.checkpoint.as_deref())];
+    let mut taken = ModelOutputs::paths(&args.out).to_vec();
+    for (option, path) in others.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+        if inputs.contains(&path) {
+            bail!("{}: would be overwritten (choose another {option})", path.display());
         }
-        if let Some(json) = args.json.as_ref().filter(|json| json.as_os_str() != "-") {
-            if paths.contains(json) {
-                bail!("--json {}: is where the model goes (choose another)", json.display());
-            }
-            // Only that it can be written: what else is there may be a pipe, which is opened once.
-            drop(Output::prepare(json)?);
+        if taken.iter().any(|taken| taken == path) {
+            bail!(
+                "{option} {}: is where the {} goes (choose another)",
+                path.display(),
+                if taken.len() > 3 { "report" } else { "model" }
+            );
         }
-        let [model, twin, source] = paths.map(|path| Output::prepare(&path));
-        Ok(Self { model: model?, twin: twin?, source: source?, name: name.to_owned() })
+        taken.push(path.to_owned());
+        // Only that it can be written: what else is there may be a pipe, which is opened once.
+        drop(Output::prepare(path)?);
     }
-
-    fn write(self, fitted: &Fitted) -> Result<()> {
-        let source = rust_source(&fitted.model, &self.name);
-        self.twin.write(&Model::to_bytes(&fitted.twin))?;
-        self.source.write(source.as_bytes())?;
-        self.model.write(&fitted.model.to_bytes())
-    }
+    Ok(outputs)
 }

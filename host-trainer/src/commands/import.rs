@@ -4,36 +4,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::files;
-use super::output::{Output, to_stdout};
+use super::model_outputs::ModelOutputs;
+use super::output::to_stdout;
 use crate::cli::ImportArgs;
-use crate::data::{Matrix, Table};
+use crate::data::{Matrix, Readings, Roles, Table};
 use crate::import::Import;
-use crate::model::{Model, rust_source};
+use crate::model::Model;
 
 pub fn run(args: &ImportArgs) -> Result<ExitCode> {
-    let name = args.out.file_name().filter(|_| args.out.as_os_str() != "-");
-    let name = name.with_context(|| format!("--out {}: expected the name of a file", args.out.display()))?;
-    let Some(name) = name.to_str() else { bail!("--out {}: the name of the file is not UTF-8", args.out.display()) };
-    let paths = [args.out.clone(), files::source(&args.out)];
     let inputs = [Some(&args.weights), Some(&args.sidecar), args.calibrate.as_ref()];
-    if let Some(path) = paths.iter().find(|path| inputs.contains(&Some(path))) {
-        bail!("{}: would be overwritten (choose another --out)", path.display());
-    }
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(|input| &**input).collect();
+    let outputs = ModelOutputs::prepare(&args.out, &inputs)?;
     let import = Import::new(&read(&args.weights)?, &read(&args.sidecar)?)
         .with_context(|| format!("{} with {}", args.weights.display(), args.sidecar.display()))?;
     let model = match &args.calibrate {
         None => import.model()?,
         Some(path) => {
-            let readings = readings(path, &import)?;
+            let readings = readings(path, &import, args)?;
             import.calibrated(&readings, args.false_alarm_rate).with_context(|| path.display().to_string())?
         }
     };
-    write(&model, &paths, name)?;
+    outputs.write(&model, None)?;
     if !args.quiet {
-        report(args, &model, &paths)?;
+        report(args, &model)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,21 +38,19 @@ fn read(path: &PathBuf) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
 }
 
-/// All rows, by the names of the model's features and context values.
-fn readings(path: &Path, import: &Import) -> Result<Matrix> {
+/// All complete rows, by the names of the model's features and context values.
+fn readings(path: &Path, import: &Import, args: &ImportArgs) -> Result<Matrix> {
     let table = Table::read(path)?;
-    let columns = table.columns_of(import.names(), Some("a feature of the imported model"))?;
-    let rows: Vec<usize> = (0..table.rows()).collect();
-    Ok(table.matrix(&rows, &columns)?)
+    let roles = Roles { missing: args.missing, ..Roles::default() };
+    let readings = Readings::with_columns(&table, import.names(), "a feature of the imported model", &roles)?;
+    if !(readings.incomplete.rows.is_empty() || args.quiet) {
+        let left_out = readings.incomplete.rows.len();
+        eprintln!("note: {}: {left_out} rows with missing cells do not calibrate", table.file());
+    }
+    Ok(readings.values)
 }
 
-fn write(model: &Model, [file, source]: &[PathBuf; 2], name: &str) -> Result<()> {
-    let (file, source) = (Output::prepare(file)?, Output::prepare(source)?);
-    source.write(rust_source(model, name).as_bytes())?;
-    file.write(&model.to_bytes())
-}
-
-fn report(args: &ImportArgs, model: &Model, [file, source]: &[PathBuf; 2]) -> Result<()> {
+fn report(args: &ImportArgs, model: &Model) -> Result<()> {
     let architecture = model.architecture();
     let rows = model.metadata().training.calibration_rows;
     to_stdout(|stdout| {
@@ -80,6 +74,6 @@ fn report(args: &ImportArgs, model: &Model, [file, source]: &[PathBuf; 2]) -> Re
                 "not calibrated: the model scores readings, its alarm is off (--calibrate turns it on)"
             )?,
         }
-        writeln!(stdout, "wrote {} and {}", file.display(), source.display())
+        writeln!(stdout, "wrote {} and {}", args.out.display(), files::source(&args.out).display())
     })
 }

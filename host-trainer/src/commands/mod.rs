@@ -1,11 +1,16 @@
 //! The commands of `flowlet`, one a file: arguments in, files and reports out.
 
+mod calibrate;
+mod checkpoint;
 mod eval;
 mod files;
+mod fingerprint;
 mod fit;
+mod fit_many;
 mod import;
 mod inspect;
 mod interrupt;
+mod model_outputs;
 mod output;
 mod progress;
 mod sample;
@@ -24,7 +29,9 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Fit(args) => fit::run(&args),
+        Command::FitMany(args) => fit_many::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

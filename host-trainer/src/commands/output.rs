@@ -39,18 +39,74 @@ impl Output {
     ///
     /// # Errors
     /// If the system refuses; the old file is then still there.
-    pub fn write(self, contents: &[u8]) -> Result<()> {
-        let Self { path, place } = self;
-        let written = match place {
-            Place::Stdout => return to_stdout(|stdout| stdout.write_all(contents)),
-            Place::Device => OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(contents)),
-            Place::File => temporary_file(&path).and_then(|mut file| {
-                file.write_all(contents)?;
-                file.persist(&path).map(drop).map_err(|error| error.error)
-            }),
-        };
-        written.with_context(|| format!("{}: cannot be written", path.display()))
+    pub fn write(&self, contents: &[u8]) -> Result<()> {
+        let staged = self.stage(contents)?;
+        self.commit(contents, staged)
     }
+
+    /// The contents in a temporary file, on the disk; nothing for what cannot be replaced.
+    fn stage(&self, contents: &[u8]) -> Result<Option<NamedTempFile>> {
+        match self.place {
+            Place::Stdout | Place::Device => Ok(None),
+            Place::File => self.told(temporary_file(&self.path).and_then(|mut file| {
+                file.as_file_mut().write_all(contents)?;
+                // A name that outlives a power failure must not be that of an empty file.
+                file.as_file().sync_all()?;
+                Ok(Some(file))
+            })),
+        }
+    }
+
+    fn commit(&self, contents: &[u8], staged: Option<NamedTempFile>) -> Result<()> {
+        let path = &self.path;
+        match (staged, &self.place) {
+            (Some(file), _) => self.told(file.persist(path).map(drop).map_err(|error| error.error)),
+            (None, Place::Stdout) => to_stdout(|stdout| stdout.write_all(contents)),
+            (None, _) => self.told(OpenOptions::new().write(true).open(path).and_then(|mut it| it.write_all(contents))),
+        }
+    }
+
+    /// What is at the place now.
+    fn current(&self) -> Result<Option<Vec<u8>>> {
+        match (&self.place, fs::read(&self.path)) {
+            (Place::Stdout | Place::Device, _) => Ok(None),
+            (Place::File, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            (Place::File, read) => self.told(read.map(Some)),
+        }
+    }
+
+    /// Makes the place as it was.
+    fn restore(&self, old: Option<&[u8]>) -> Result<()> {
+        match (&self.place, old) {
+            (Place::Stdout | Place::Device, _) => Ok(()),
+            (Place::File, Some(old)) => self.write(old),
+            (Place::File, None) => self.told(fs::remove_file(&self.path)),
+        }
+    }
+
+    fn told<T>(&self, result: io::Result<T>) -> Result<T> {
+        result.with_context(|| format!("{}: cannot be written", self.path.display()))
+    }
+}
+
+/// Writes files that belong together: all of them, or none. Everything is on the disk before the first file takes its
+/// name, so that a full disk is found before anything has changed; should a name be refused all the same, those that
+/// were taken are given back.
+///
+/// # Errors
+/// If the system refuses; the old files are then still there.
+pub fn write_together(files: &[(&Output, &[u8])]) -> Result<()> {
+    let staged: Vec<_> = files.iter().map(|(output, contents)| output.stage(contents)).collect::<Result<_>>()?;
+    let old: Vec<_> = files.iter().map(|(output, _)| output.current()).collect::<Result<_>>()?;
+    for (index, ((output, contents), staged)) in files.iter().zip(staged).enumerate() {
+        if let Err(error) = output.commit(contents, staged) {
+            for ((output, _), old) in files.iter().zip(&old).take(index) {
+                output.restore(old.as_deref())?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 impl Place {
@@ -126,6 +182,27 @@ mod tests {
         let message = |path: &Path| Output::prepare(path).unwrap_err().to_string();
         assert!(message(folder.path()).ends_with("is a directory, expected the name of a file"));
         assert!(message(&folder.path().join("no/model.flow")).contains("there is no folder"));
+    }
+
+    #[test]
+    fn files_that_belong_together_are_replaced_all_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("old"), "old").unwrap();
+        let outputs = ["old", "new", "refused"].map(|name| Output::prepare(&path(name)).unwrap());
+        // Something takes the last name in the meantime, and does not give it back.
+        fs::create_dir(path("refused")).unwrap();
+        fs::write(path("refused/file"), "").unwrap();
+        let [old, new, refused] = &outputs;
+        let message = write_together(&[(old, b"1"), (new, b"2"), (refused, b"3")]).unwrap_err().to_string();
+        assert!(message.ends_with("refused: cannot be written"), "{message}");
+        assert_eq!(fs::read_to_string(path("old")).unwrap(), "old");
+        assert!(!path("new").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays behind");
+
+        fs::remove_dir_all(path("refused")).unwrap();
+        write_together(&[(old, b"1"), (new, b"2"), (refused, b"3")]).unwrap();
+        assert_eq!(["old", "new", "refused"].map(|name| fs::read_to_string(path(name)).unwrap()), ["1", "2", "3"]);
     }
 
     #[cfg(unix)]

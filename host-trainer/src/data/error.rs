@@ -2,6 +2,8 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 
+use super::Gaps;
+
 /// Why a table cannot be used, and what to do about it.
 ///
 /// Lines count as in an editor: the header is line 1, and a quoted line break counts too.
@@ -14,6 +16,12 @@ pub enum DataError {
         file: String,
         /// What the system said.
         error: io::Error,
+    },
+    /// Something wrote to the file while it was read.
+    #[error("{file}: changed while it was read (wait until nothing writes to it, or read a copy)")]
+    Changed {
+        /// The file.
+        file: String,
     },
     /// Nothing in the file but blank lines.
     #[error("{file}: is empty (expected a header that names the columns, then one reading a line)")]
@@ -102,6 +110,22 @@ pub enum DataError {
         line: u64,
         /// Where in the line, and what is wrong with it.
         cell: CellError,
+    },
+    /// Rows with missing cells, and nobody has said what becomes of them.
+    #[error("{file}: {gaps}; the first on line{} ({})", Lines(&gaps.lines), gaps.advice())]
+    Missing {
+        /// The file.
+        file: String,
+        /// How many, and where.
+        gaps: Gaps,
+    },
+    /// No row without missing cells.
+    #[error("{file}: {gaps}, so none is complete ({})", if gaps.fitting { gaps.ignore() } else { "fill some in".to_owned() })]
+    AllMissing {
+        /// The file.
+        file: String,
+        /// How many, and where.
+        gaps: Gaps,
     },
     /// A label other than 0 and 1.
     #[error("{file}:{line}: column `{column}`: the label `{found}` is neither 0 (normal) nor 1 (anomaly)")]
@@ -321,10 +345,7 @@ impl Display for CellError {
             (CellProblem::BeyondF32, _) => "use a larger unit, or remove the row".to_owned(),
             (CellProblem::TextColumn, true) => format!("ignore it with --ignore {column}"),
             (CellProblem::TextColumn, false) => "the model needs it in numbers".to_owned(),
-            (CellProblem::Empty, true) => {
-                format!("fill it in, remove the row, or ignore the column with --ignore {column}")
-            }
-            (CellProblem::Empty, false) => "fill it in, or remove the row".to_owned(),
+            (CellProblem::Empty, _) => "fill it in, or remove the row".to_owned(),
             (CellProblem::Text | CellProblem::NotFinite, true) => {
                 format!("ignore the column with --ignore {column}, or remove the row")
             }
@@ -335,6 +356,48 @@ impl Display for CellError {
 }
 
 impl Error for CellError {}
+
+impl Gaps {
+    fn advice(&self) -> String {
+        match self.fitting {
+            true => format!(
+                "leave such rows out with --missing drop, have them filled in for training with --missing impute, or {}",
+                self.ignore()
+            ),
+            false => "leave such rows out with --missing drop, or fill the cells in".to_owned(),
+        }
+    }
+
+    fn ignore(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        format!("ignore {} with --ignore {}", if names.len() == 1 { "the column" } else { "columns" }, names.join(","))
+    }
+}
+
+impl Display for Gaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 12;
+        let Self { rows, of, columns, .. } = self;
+        write!(f, "{rows} of {of} rows {} missing cells (empty or NaN), in", if *rows == 1 { "has" } else { "have" })?;
+        for (index, (name, count)) in columns.iter().take(SHOWN).enumerate() {
+            write!(f, "{} `{name}` ({count})", if index == 0 { "" } else { "," })?;
+        }
+        match columns.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more columns"),
+        }
+    }
+}
+
+/// Line numbers, the plural included.
+struct Lines<'a>(&'a [u64]);
+
+impl Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(u64::to_string).collect();
+        write!(f, "{} {}", if lines.len() == 1 { "" } else { "s" }, lines.join(", "))
+    }
+}
 
 /// The likely reason for a row of the wrong length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,10 @@ pub(super) struct Usual {
 impl Usual {
     /// `None` for a column without extreme values: its standard deviation is no more than ten times the range between
     /// its first and last hundredth, or that range is nothing, as with a flag that is seldom set.
+    ///
+    /// Missing values, NaN, do not count.
     pub(super) fn of(mut values: Vec<f32>) -> Option<Self> {
+        values.retain(|value| !value.is_nan());
         values.sort_unstable_by(f32::total_cmp);
         let last = values.len().checked_sub(1)?;
         let outside = last.div_ceil(100);

@@ -62,6 +62,18 @@ impl Matrix {
         let values = rows.iter().flat_map(|&row| self.row(row)).copied().collect();
         Self::new(rows.len(), self.columns, values)
     }
+
+    /// These rows, and behind them those of another matrix of as many columns.
+    ///
+    /// # Panics
+    /// If it has more or fewer columns.
+    #[must_use]
+    pub fn followed_by(mut self, other: &Self) -> Self {
+        assert_eq!(self.columns, other.columns, "rows of one matrix are of one length");
+        self.values.extend_from_slice(&other.values);
+        self.rows += other.rows;
+        self
+    }
 }
 
 #[cfg(test)]

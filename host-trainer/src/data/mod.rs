@@ -5,16 +5,21 @@
 
 mod error;
 mod extremes;
+mod imputation;
 mod matrix;
+mod missing;
 mod noise;
 mod notes;
 mod readings;
 mod split;
 mod table;
 mod text;
+mod unchanged;
 
 pub use error::{CellError, CellProblem, DataError, RowAdvice};
+pub use imputation::impute;
 pub use matrix::Matrix;
+pub use missing::{Gaps, Incomplete, Missing};
 pub use noise::quantization_steps;
 pub use notes::{Note, notes};
 pub use readings::{Groups, Readings, Roles};

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
-use super::{DataError, Matrix, Table};
+use super::{DataError, Incomplete, Matrix, Missing, Table};
 
-/// What the columns of a table are when they are not features.
+/// What the columns of a table are when they are not features, and what becomes of rows with missing cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
     /// The column that tells normal readings (0) from anomalies (1).
@@ -13,6 +13,8 @@ pub struct Roles {
     pub context: Vec<String>,
     /// Columns that are left out.
     pub ignore: Vec<String>,
+    /// What becomes of normal rows whose features or context are not all there.
+    pub missing: Missing,
 }
 
 /// The normal readings of a table.
@@ -32,6 +34,10 @@ pub struct Readings {
     pub rows: Vec<usize>,
     /// The groups they are divided into, if a column does that.
     pub groups: Option<Groups>,
+    /// The normal rows with missing cells.
+    pub incomplete: Incomplete,
+    /// What becomes of those.
+    pub missing: Missing,
     /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers.
     pub anomalies: Matrix,
 }
@@ -51,8 +57,9 @@ impl Readings {
     /// Every normal reading of `table`, all columns without another role being features.
     ///
     /// # Errors
-    /// If a role names a column that is not there or two roles name the same, if no feature or no normal row is left,
-    /// if a cell is no number, if a row has no group, or if a feature is constant.
+    /// If a role names a column that is not there or two roles name the same, if no feature or no complete normal row is
+    /// left, if cells are missing and [`Roles::missing`] does not say what to do, if a cell is no number, if a row has no
+    /// group, or if a feature is constant.
     pub fn for_fitting(table: &Table, roles: &Roles) -> Result<Self, DataError> {
         let mut taken: HashMap<&str, &'static str> = HashMap::new();
         let named = roles.label.iter().map(|name| (name, "--label"));
@@ -73,8 +80,10 @@ impl Readings {
             return Err(DataError::NoFeatures { file: table.file().to_owned(), columns: table.columns().to_vec() });
         }
         let readings = Self::normal(table, &features, None, roles).map_err(|mut error| {
-            if let DataError::Cell { cell, .. } = &mut error {
-                cell.can_ignore = true;
+            match &mut error {
+                DataError::Cell { cell, .. } => cell.can_ignore = true,
+                DataError::Missing { gaps, .. } | DataError::AllMissing { gaps, .. } => gaps.fitting = true,
+                _ => {}
             }
             error
         })?;
@@ -93,10 +102,18 @@ impl Readings {
     /// Every normal reading of `table`, with the features of another: matched by name, in that order.
     ///
     /// # Errors
-    /// If a feature, the label or the group has no column, if no normal row is left, if a cell is no number, or if a
-    /// row has no group.
+    /// If a feature, the label or the group has no column, if no complete normal row is left, if cells are missing and
+    /// [`Roles::missing`] does not say what to do, if a cell is no number, or if a row has no group.
     pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
-        Self::normal(table, features, Some("a feature of the readings that are fitted"), roles)
+        Self::with_columns(table, features, "a feature of the readings that are fitted", roles)
+    }
+
+    /// As [`Readings::with_features`]; `needed_by` says in the message about a missing column who asks for it.
+    ///
+    /// # Errors
+    /// As [`Readings::with_features`].
+    pub fn with_columns(table: &Table, features: &[String], needed_by: &str, roles: &Roles) -> Result<Self, DataError> {
+        Self::normal(table, features, Some(needed_by), roles)
     }
 
     /// Names the units of features: pairs of a feature and its unit.
@@ -134,18 +151,28 @@ impl Readings {
         let anomalous = labels.iter().flat_map(|(_, anomalous)| (0..table.rows()).filter(|&row| anomalous[row]));
         let anomalies: Vec<f32> = anomalous.filter_map(|row| table.numbers(row, &columns).ok()).flatten().collect();
         let anomalies = Matrix::new(anomalies.len() / columns.len(), columns.len(), anomalies);
-        let groups = match &roles.group {
-            Some(name) => Some(Groups::new(table, name, &normal)?),
-            None => None,
+        let (complete, incomplete) = roles.missing.part(table, normal, &columns)?;
+        let (groups, groups_of_incomplete) = match &roles.group {
+            Some(name) => {
+                let (groups, of_incomplete) = Groups::new(table, name, &complete, &incomplete)?;
+                (Some(groups), of_incomplete)
+            }
+            None => (None, Vec::new()),
         };
         Ok(Self {
             file: table.file().to_owned(),
             features: features.to_vec(),
             context: roles.context.clone(),
             units: vec![String::new(); columns.len()],
-            values: table.matrix(&normal, &columns)?,
-            rows: normal,
+            values: table.matrix(&complete, &columns)?,
+            rows: complete,
             groups,
+            incomplete: Incomplete {
+                values: table.matrix_with_gaps(&incomplete, &columns)?,
+                rows: incomplete,
+                groups: groups_of_incomplete,
+            },
+            missing: roles.missing,
             anomalies,
         })
     }
@@ -173,22 +200,29 @@ impl Readings {
 }
 
 impl Groups {
-    fn new(table: &Table, column: &str, rows: &[usize]) -> Result<Self, DataError> {
+    /// The groups of the complete rows, and by the same numbers those of the incomplete ones.
+    fn new(
+        table: &Table,
+        column: &str,
+        complete: &[usize],
+        incomplete: &[usize],
+    ) -> Result<(Self, Vec<usize>), DataError> {
         let position = table.column(column, Some("--group"))?;
-        if let Some(&row) = rows.iter().find(|&&row| table.text(row, position).is_empty()) {
+        let mut rows = complete.iter().chain(incomplete);
+        if let Some(&row) = rows.find(|&&row| table.text(row, position).is_empty()) {
             let (file, line, column) = (table.file().to_owned(), table.line(row), column.to_owned());
             return Err(DataError::NoGroup { file, line, column });
         }
         let (_, of_all_rows) = table.groups(position);
         // Numbered anew, as a group may hold nothing but anomalies.
         let mut numbers = HashMap::new();
-        let of_rows = rows
-            .iter()
-            .map(|&row| {
-                let next = numbers.len();
-                *numbers.entry(of_all_rows[row]).or_insert(next)
-            })
-            .collect();
-        Ok(Self { column: column.to_owned(), of_rows, count: numbers.len() })
+        let mut number = |row: &usize| {
+            let next = numbers.len();
+            *numbers.entry(of_all_rows[*row]).or_insert(next)
+        };
+        let of_rows: Vec<usize> = complete.iter().map(&mut number).collect();
+        let count = of_rows.iter().max().map_or(0, |last| last + 1);
+        let of_incomplete = incomplete.iter().map(&mut number).collect();
+        Ok((Self { column: column.to_owned(), of_rows, count }, of_incomplete))
     }
 }

@@ -3,7 +3,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::extremes::extreme_rows;
-use super::{DataError, Readings};
+use super::{DataError, Matrix, Missing, Readings, impute};
 use crate::calibrate::{attainable_rate, rows_needed};
 
 /// Which readings calibration holds back.
@@ -53,6 +53,9 @@ pub struct Split {
     /// Rows with a value so far off that it would hide all others, in the order of the file: neither trained nor selected
     /// on. Calibration keeps its own, as it promises a rate for readings as they come.
     pub extreme: Vec<usize>,
+    /// Of the readings' incomplete rows those that are trained on, filled in. Nothing selects or calibrates on them: a
+    /// device refuses a reading with a missing value, so the rate is promised for complete ones.
+    pub imputed: Vec<usize>,
 }
 
 impl Split {
@@ -132,6 +135,45 @@ impl Split {
         Ok(Self::train_and_select(readings, (0..rows).collect(), Vec::new(), options, &mut rng))
     }
 
+    /// The rows that are trained on, in raw units: the complete ones, and behind them those that are filled in, by the
+    /// complete ones and the seed.
+    ///
+    /// # Panics
+    /// If the readings are not the ones that were divided.
+    pub fn training(&self, readings: &Readings, seed: u64) -> Matrix {
+        let complete = readings.values.select(&self.train);
+        if self.imputed.is_empty() {
+            return complete;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let filled = impute(&complete, &readings.incomplete.values.select(&self.imputed), &mut rng);
+        complete.followed_by(&filled)
+    }
+
+    /// The incomplete rows that have a cell to go by, and that share nothing with those of calibration: no group, and no
+    /// time where that counts.
+    fn to_impute(readings: &Readings, calibration: &[usize], order: Order) -> Vec<usize> {
+        let incomplete = &readings.incomplete;
+        if readings.missing != Missing::Impute {
+            return Vec::new();
+        }
+        let mut held_back = vec![false; readings.groups.as_ref().map_or(0, |groups| groups.count)];
+        for (groups, &row) in readings.groups.iter().flat_map(|groups| calibration.iter().map(move |row| (groups, row)))
+        {
+            held_back[groups.of_rows[row]] = true;
+        }
+        let end = match (order, calibration.first()) {
+            (Order::Ordered, Some(&first)) => readings.rows[first],
+            _ => usize::MAX,
+        };
+        let is_apart = |row: &usize| {
+            let in_group = incomplete.groups.get(*row).and_then(|group| held_back.get(*group)).copied();
+            incomplete.rows[*row] < end && !in_group.unwrap_or(false)
+        };
+        let has_cell = |row: &usize| incomplete.values.row(*row).iter().any(|value| !value.is_nan());
+        (0..incomplete.rows.len()).filter(has_cell).filter(is_apart).collect()
+    }
+
     fn train_and_select(
         readings: &Readings,
         rest: Vec<usize>,
@@ -139,15 +181,23 @@ impl Split {
         options: &SplitOptions,
         rng: &mut ChaCha8Rng,
     ) -> Self {
-        let is_extreme = extreme_rows(&readings.values, &rest);
-        let part = |extreme: bool| rest.iter().zip(&is_extreme).filter(move |(_, is)| **is == extreme);
-        let extreme: Vec<usize> = part(true).map(|(row, _)| *row).collect();
-        let mut rest: Vec<usize> = part(false).map(|(row, _)| *row).collect();
+        let complete = readings.values.rows();
+        let imputed = Self::to_impute(readings, &calibration, options.order);
+        let candidates: Vec<usize> = rest.into_iter().chain(imputed.iter().map(|row| complete + row)).collect();
+        let is_extreme = match imputed.is_empty() {
+            true => extreme_rows(&readings.values, &candidates),
+            false => extreme_rows(&readings.values.clone().followed_by(&readings.incomplete.values), &candidates),
+        };
+        let part = |extreme: bool| candidates.iter().zip(&is_extreme).filter(move |(_, is)| **is == extreme);
+        let part = |extreme: bool| part(extreme).map(|(row, _)| *row).partition(|row| *row < complete);
+        let (extreme, _): (Vec<usize>, Vec<usize>) = part(true);
+        let (mut rest, imputed): (Vec<usize>, Vec<usize>) = part(false);
+        let imputed = imputed.into_iter().map(|row| row - complete).collect();
         rest.shuffle(rng);
         let selected = ((readings.values.rows() as f64 * options.selection).ceil() as usize)
             .clamp(FEWEST_TO_SELECT, rest.len() / 2);
         let selection = rest.split_off(rest.len() - selected);
-        Self { train: rest, selection, calibration, extreme }
+        Self { train: rest, selection, calibration, extreme, imputed }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::text::{Lines, delimiter};
+use super::unchanged::unchanged;
 use super::{CellError, CellProblem, DataError, Matrix, RowAdvice};
 
 /// A CSV file as text: a header and rows of as many cells.
@@ -28,20 +29,19 @@ impl Table {
     /// Reads a file, or standard input if the path is `-`.
     ///
     /// # Errors
-    /// If it cannot be read or is no table.
+    /// If it cannot be read, changes meanwhile, or is no table.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let from_stdin = path.as_os_str() == "-";
         let file = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
         let bytes = if from_stdin {
             let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+            let read = io::stdin().lock().read_to_end(&mut bytes);
+            read.map_err(|error| DataError::Unreadable { file: file.clone(), error })?;
+            bytes
         } else {
-            fs::read(path)
+            unchanged(path, || fs::read(path))?
         };
-        match bytes {
-            Ok(bytes) => Self::parse(&file, &bytes),
-            Err(error) => Err(DataError::Unreadable { file, error }),
-        }
+        Self::parse(&file, &bytes)
     }
 
     /// Reads a table from memory; `file` is its name in messages.
@@ -148,6 +148,12 @@ impl Table {
         names.iter().map(|name| self.column(name, needed_by)).collect()
     }
 
+    /// Whether a cell is missing: empty, NaN, or `NA`, as R writes it.
+    pub fn is_missing(&self, row: usize, column: usize) -> bool {
+        let text = self.text(row, column);
+        text.is_empty() || text == "NA" || text.parse::<f32>().is_ok_and(f32::is_nan)
+    }
+
     /// A cell as a number.
     ///
     /// # Errors
@@ -174,10 +180,30 @@ impl Table {
     /// # Errors
     /// For the first cell that is not a finite number that a 32-bit float can hold.
     pub fn matrix(&self, rows: &[usize], columns: &[usize]) -> Result<Matrix, DataError> {
+        self.numbers_of(rows, columns, |row, column| self.number(row, column))
+    }
+
+    /// As [`Table::matrix`], with NaN for missing cells.
+    ///
+    /// # Errors
+    /// For the first other cell that is not a finite number that a 32-bit float can hold.
+    pub fn matrix_with_gaps(&self, rows: &[usize], columns: &[usize]) -> Result<Matrix, DataError> {
+        self.numbers_of(rows, columns, |row, column| match self.is_missing(row, column) {
+            true => Ok(f32::NAN),
+            false => self.number(row, column),
+        })
+    }
+
+    fn numbers_of(
+        &self,
+        rows: &[usize],
+        columns: &[usize],
+        number: impl Fn(usize, usize) -> Result<f32, CellError>,
+    ) -> Result<Matrix, DataError> {
         let mut values = Vec::with_capacity(rows.len() * columns.len());
         for &row in rows {
             for &column in columns {
-                values.push(self.number(row, column).map_err(|cell| self.cell_error(row, column, cell))?);
+                values.push(number(row, column).map_err(|cell| self.cell_error(row, column, cell))?);
             }
         }
         Ok(Matrix::new(rows.len(), columns.len(), values))

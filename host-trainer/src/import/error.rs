@@ -1,8 +1,7 @@
 //! Why a model of another library cannot become one of ours.
 
-use crate::calibrate::CalibrationError;
 use crate::model::ModelError;
-use crate::scoring::ScoringError;
+use crate::recalibrate::RecalibrationError;
 
 /// Why a model of another library cannot become one of ours.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +74,9 @@ pub enum ImportError {
     /// Values that the device refuses.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A reading of the calibration has no score.
-    #[error(transparent)]
-    Scoring(#[from] ScoringError),
     /// The readings make no calibration.
     #[error(transparent)]
-    Calibration(#[from] CalibrationError),
+    Calibration(#[from] RecalibrationError),
 }
 
 impl ImportError {

@@ -18,15 +18,14 @@ use self::sidecar::Sidecar;
 use self::steps::Steps;
 use self::weights::Weights;
 use crate::base::{Base, StandardNormal};
-use crate::calibrate::{Calibrated, KNOTS};
+use crate::calibrate::KNOTS;
 use crate::data::Matrix;
 use crate::export::write_calibration;
 use crate::image::Image;
 use crate::layers::{Layer, compose};
-use crate::metrics::mean;
 use crate::model::architecture::{Architecture, Arithmetic, Calibration, Elementary};
-use crate::model::{Feature, Metadata, Model, ModelError, Training};
-use crate::scoring::assess;
+use crate::model::{Feature, Metadata, Model, Training};
+use crate::recalibrate::recalibrate;
 
 /// A flow as a library describes it: the steps from a reading to a standard normal base.
 struct Imported {
@@ -116,27 +115,6 @@ impl Import {
     /// # Errors
     /// For values that the device refuses.
     pub fn model(&self) -> Result<Model, ImportError> {
-        Ok(self.with(None, Training::default())?)
-    }
-
-    /// The model, calibrated by its scores of normal readings, each followed by its context.
-    ///
-    /// # Errors
-    /// As [`Import::model`], for readings without a score, and for fewer than the rate takes.
-    pub fn calibrated(&self, readings: &Matrix, false_alarm_rate: f32) -> Result<Model, ImportError> {
-        let assessments = assess(&self.model()?, readings)?;
-        let log_probs: Vec<f32> = assessments.iter().map(|said| said.log_prob).collect();
-        let scores: Vec<f32> = log_probs.iter().map(|log_prob| -log_prob).collect();
-        let calibrated = Calibrated::new(&scores, false_alarm_rate)?;
-        let training = Training {
-            calibration_rows: calibrated.rows,
-            calibration_log_prob: mean(&log_probs).unwrap_or_default() as f32,
-            ..Training::default()
-        };
-        Ok(self.with(Some(&calibrated), training)?)
-    }
-
-    fn with(&self, calibrated: Option<&Calibrated>, training: Training) -> Result<Model, ModelError> {
         let base = StandardNormal { features: self.features, elementary: Elementary::Libm };
         let architecture = Architecture {
             features: self.features,
@@ -147,10 +125,19 @@ impl Import {
             arithmetic: Arithmetic::F32SeparateMultiplyAdd,
         };
         let mut image = self.image.clone();
-        write_calibration(calibrated, &mut image);
+        write_calibration(None, &mut image);
         let feature = |name: &String| Feature { name: name.clone(), unit: String::new() };
         let features = self.names.iter().map(feature).collect();
-        Model::new(architecture, &image.0, Metadata { architecture: String::new(), features, training })
+        let metadata = Metadata { architecture: String::new(), features, training: Training::default() };
+        Ok(Model::new(architecture, &image.0, metadata)?)
+    }
+
+    /// The model, calibrated by its scores of normal readings, each followed by its context.
+    ///
+    /// # Errors
+    /// As [`Import::model`], for readings without a score, and for fewer than the rate takes.
+    pub fn calibrated(&self, readings: &Matrix, false_alarm_rate: f32) -> Result<Model, ImportError> {
+        Ok(recalibrate(&self.model()?, readings, false_alarm_rate)?)
     }
 }
 

@@ -5,7 +5,11 @@ use serde::ser::SerializeTuple;
 use serde::{Deserialize, Serialize, Serializer};
 use zerocopy::IntoBytes;
 
+use super::architecture::Calibration;
 use super::{Architecture, Scorer};
+use crate::calibrate::{Calibrated, KNOTS};
+use crate::export::write_calibration;
+use crate::image::Image;
 
 /// Why a model file cannot be used on the host.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +137,18 @@ impl Model {
             return Err(ModelError::Features { expected, found });
         }
         Ok(Self { architecture, core: core.into(), body: Body::new(body), metadata })
+    }
+
+    /// The same layers and base with another calibration, and what is then known about the fit.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the calibration is not one that the device would accept.
+    pub fn with_calibration(&self, calibrated: &Calibrated, training: Training) -> Result<Self, ModelError> {
+        let architecture = Architecture { calibration: Calibration { knots: KNOTS }, ..self.architecture.clone() };
+        let before = self.body().len() - self.core.calibration.size();
+        let mut image = Image(self.body()[..before].to_vec());
+        write_calibration(Some(calibrated), &mut image);
+        Self::new(architecture, &image.0, Metadata { training, ..self.metadata.clone() })
     }
 
     /// The model in the bytes of a file.

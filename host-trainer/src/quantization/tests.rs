@@ -85,7 +85,7 @@ fn unlimited() -> Options {
 fn model(flow: &Flow, written: &Written) -> Model {
     let features = ["x", "y"].map(|name| Feature { name: name.to_owned(), unit: String::new() }).to_vec();
     let metadata = Metadata { architecture: String::new(), features, training: Training::default() };
-    written.model(flow, None, metadata).expect("a model that a device accepts")
+    written.model(flow, metadata).expect("a model that a device accepts")
 }
 
 #[test]

@@ -43,6 +43,10 @@ pub struct FitReport {
     pub calibration_rows: usize,
     /// Rows that were not trained on because of extreme values.
     pub extreme_rows: usize,
+    /// Normal rows with missing cells, which are not among `rows`.
+    pub incomplete_rows: usize,
+    /// Those of them that were filled in and trained on.
+    pub imputed_rows: usize,
     /// Groups among those of calibration, if there is a group column and they are from the same file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_groups: Option<usize>,
@@ -123,10 +127,12 @@ impl FitReport {
             rows: readings.values.rows(),
             anomalies: readings.anomalies.rows(),
             features: readings.features.len(),
-            training_rows: split.train.len(),
+            training_rows: split.train.len() + split.imputed.len(),
             selection_rows: split.selection.len(),
             calibration_rows: calibration.rows(),
             extreme_rows: split.extreme.len(),
+            incomplete_rows: readings.incomplete.rows.len(),
+            imputed_rows: split.imputed.len(),
             calibration_groups: held_back_groups,
             epochs: fitted.summary.epochs,
             best_epoch: fitted.summary.best_epoch,
@@ -202,6 +208,18 @@ impl Display for FitReport {
             0 => writeln!(f)?,
             rows => writeln!(f, ", {} left out for extreme values", count(rows))?,
         }
+        if self.incomplete_rows > 0 {
+            write!(f, "{:<14}{} more with missing cells: ", "", count(self.incomplete_rows))?;
+            match self.imputed_rows {
+                0 => writeln!(f, "left out")?,
+                rows => writeln!(
+                    f,
+                    "{} of them filled in and trained on, by draws from a normal distribution given the other cells; {} left out",
+                    count(rows),
+                    count(self.incomplete_rows - rows)
+                )?,
+            }
+        }
         let why = match self.stop {
             Stop::Finished => "all were done",
             Stop::Patience => "no longer better",
@@ -213,6 +231,14 @@ impl Display for FitReport {
             "{:<14}{} epochs in {:.0} s ({why}), best after epoch {}",
             "training", self.epochs, self.seconds, self.best_epoch
         )?;
+        if self.divergences > 0 {
+            let times = if self.divergences == 1 { "once".to_owned() } else { format!("{} times", self.divergences) };
+            writeln!(
+                f,
+                "{:<14}diverged {times}: went on from the best weights, each time at half the learning rate",
+                ""
+            )?;
+        }
         if self.best_epoch == 0 {
             let why = match self.stop {
                 Stop::Cancelled => "interrupted before a pass was done",

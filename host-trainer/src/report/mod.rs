@@ -1,12 +1,16 @@
 //! What the commands report: each report is text for people ([`Display`](std::fmt::Display)) and JSON for programs.
 
+mod calibration;
 mod evaluation;
 mod fit;
+mod fleet;
 mod inspection;
 mod quantization;
 
+pub use calibration::{Alarm, CalibrationReport};
 pub use evaluation::{Evaluation, Kind, Measures};
 pub use fit::{FitReport, Parts};
+pub use fleet::{Entry, Status};
 pub use inspection::Inspection;
 
 use serde::Serialize;

@@ -16,6 +16,7 @@ use super::optimizer::{Adam, Schedule, clip_norm};
 use super::options::Options;
 use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
+use super::state::State;
 use super::vectors::vectorize;
 use crate::data::Matrix;
 use crate::layers::Trainable;
@@ -35,45 +36,46 @@ pub(crate) trait Loss {
     fn validation(&self, parameters: &[f32]) -> f64;
 }
 
-/// Descends from `parameters`; returns the averaged weights with the lowest validation loss, and how it went.
+/// Descends from `parameters`, or goes on where `progress` says that it was; returns the averaged weights with the lowest
+/// validation loss, and how it went.
 pub(crate) fn descend(
     loss: &mut impl Loss,
     options: &Options,
-    mut parameters: Vec<f32>,
+    parameters: Vec<f32>,
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> (Vec<f32>, Summary) {
     let batches = batches(loss.rows(), options.batch_rows);
     let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
-    let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
     let mut decayed = vec![false; parameters.len()];
     loss.mark_decayed(&mut decayed);
     let weight_decay = options.weight_decay(loss.rows(), parameters.len());
-    let mut adam = Adam::new(&decayed, weight_decay);
     let mut shuffle = stream(options.seed, Stream::Shuffle);
     let mut order: Vec<usize> = (0..loss.rows()).collect();
     let mut gradient = vec![0.0; parameters.len()];
 
-    let mut averaged = parameters.clone();
-    let mut best = parameters.clone();
-    let mut summary = Summary {
-        epochs: 0,
-        steps: 0,
-        best_epoch: 0,
-        validation_loss: loss.validation(&best),
-        divergences: 0,
-        stop: Stop::Finished,
+    let mut state = match progress.resume().filter(|state| state.best.len() == parameters.len()) {
+        Some(state) => state,
+        None => {
+            let adam = Adam::new(&decayed, weight_decay);
+            let validation_loss = loss.validation(&parameters);
+            State::new(parameters, adam, options.learning_rate, validation_loss, total == 0)
+        }
     };
-    while summary.steps < total {
+    // The order of a pass comes from that of the pass before it.
+    (0..state.summary.epochs).for_each(|_| order.shuffle(&mut shuffle));
+    while !state.finished {
+        let State { parameters, averaged, best, adam, peak, summary, finished } = &mut state;
+        let schedule = Schedule { peak: *peak, warm_up: options.warm_up.min(total / 10), total };
         order.shuffle(&mut shuffle);
         let mut training_loss = Mean::default();
         for batch in batches.iter().take(total - summary.steps) {
             if cancel.load(Ordering::Relaxed) {
                 summary.stop = Stop::Cancelled;
-                return (best, summary);
+                return (state.best, state.summary);
             }
             let rows = &order[batch.clone()];
-            let training = loss.gradient(&parameters, rows, summary.steps, &mut gradient);
+            let training = loss.gradient(parameters, rows, summary.steps, &mut gradient);
             let norm = clip_norm(&mut gradient, options.clip_norm);
             // A step that cannot be taken counts too, or a hopeless fit would go on for ever.
             summary.steps += 1;
@@ -81,37 +83,42 @@ pub(crate) fn descend(
             if !training_loss.value().is_finite() {
                 break;
             }
-            adam.step(&mut parameters, &gradient, schedule.learning_rate(summary.steps - 1));
+            adam.step(parameters, &gradient, schedule.learning_rate(summary.steps - 1));
             // Starts as the plain mean, so that the starting point is soon forgotten.
             let keep = options.averaging.min(summary.steps as f32 / (summary.steps + 10) as f32);
             vectorize(
                 #[inline(always)]
                 || {
-                    for (averaged, parameter) in averaged.iter_mut().zip(&parameters) {
+                    for (averaged, parameter) in averaged.iter_mut().zip(parameters.iter()) {
                         *averaged = parameter + keep * (*averaged - parameter);
                     }
                 },
             );
         }
         summary.epochs += 1;
-        let validation = loss.validation(&averaged);
-        if !(validation + training_loss.value()).is_finite() {
+        *finished = summary.steps >= total;
+        let validation = loss.validation(averaged);
+        // A rectified unit makes 0 of a NaN: the loss alone does not tell.
+        let is_finite = averaged.iter().all(|value| value.is_finite());
+        if !(is_finite && (validation + training_loss.value()).is_finite()) {
             summary.divergences += 1;
             if summary.divergences == MAX_DIVERGENCES {
                 summary.stop = Stop::Diverged;
-                break;
+                *finished = true;
+            } else {
+                *peak /= 2.0;
+                parameters.copy_from_slice(best);
+                averaged.copy_from_slice(best);
+                *adam = Adam::new(&decayed, weight_decay);
+                progress.diverged(summary.steps, *peak);
             }
-            schedule.peak /= 2.0;
-            parameters.copy_from_slice(&best);
-            averaged.copy_from_slice(&best);
-            adam = Adam::new(&decayed, weight_decay);
-            progress.diverged(summary.steps, schedule.peak);
+            progress.keep(&state);
             continue;
         }
         if validation < summary.validation_loss {
             summary.validation_loss = validation;
             summary.best_epoch = summary.epochs;
-            best.copy_from_slice(&averaged);
+            best.copy_from_slice(averaged);
         }
         let epochs_since_best = summary.epochs - summary.best_epoch;
         progress.epoch(&Epoch {
@@ -125,10 +132,11 @@ pub(crate) fn descend(
         });
         if epochs_since_best >= options.patience {
             summary.stop = Stop::Patience;
-            break;
+            *finished = true;
         }
+        progress.keep(&state);
     }
-    (best, summary)
+    (state.best, state.summary)
 }
 
 /// Splits a pass over `rows` into batches of nearly equal size.

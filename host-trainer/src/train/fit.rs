@@ -34,7 +34,7 @@ pub struct TrainingData<'a> {
 }
 
 /// Why a fit ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// All passes were done.
@@ -48,7 +48,7 @@ pub enum Stop {
 }
 
 /// How a fit went. Losses are mean negative log-densities in nats.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Passes over the training rows.
     pub epochs: usize,

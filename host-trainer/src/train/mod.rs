@@ -4,6 +4,7 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! fine_tuning.rs training goes on with rounded weights
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
+//! state.rs       where the loop is, to go on from
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
 //! exp.rs         exponentials and logarithms that vectorize
 //! matching.rs    another objective, of the velocities of continuous flows
@@ -36,6 +37,7 @@ mod progress;
 pub(crate) mod random;
 mod real;
 mod standardize;
+mod state;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -53,5 +55,6 @@ pub use options::Options;
 pub use permutation::orders;
 pub use progress::{Epoch, Progress};
 pub use real::Real;
+pub use state::State;
 pub use tape::Tape;
 pub use vectors::{Lanes, vectorize};

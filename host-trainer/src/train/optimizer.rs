@@ -4,7 +4,7 @@ use super::vectors::vectorize;
 
 /// Adam, "Adam: a method for stochastic optimization" (Kingma, Ba 2015), algorithm 1, with the decoupled decay of
 /// "Decoupled weight decay regularization" (Loshchilov, Hutter 2019), algorithm 2.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Adam {
     first: Vec<f32>,
     second: Vec<f32>,

@@ -54,7 +54,7 @@ mod tests {
             features: (0..features).map(feature).collect(),
             training: Training::default(),
         };
-        Written::float(&flow).model(&flow, None, metadata).map(drop)
+        Written::float(&flow).model(&flow, metadata).map(drop)
     }
 
     #[test]

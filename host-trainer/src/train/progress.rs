@@ -1,5 +1,7 @@
 //! What a fit says while it runs.
 
+use super::state::State;
+
 /// State after one pass over the training rows. Losses are mean negative log-densities in nats, in standardized units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
@@ -19,7 +21,11 @@ pub struct Epoch {
     pub epochs_since_best: usize,
 }
 
-/// Told how a fit goes; `()` ignores it.
+/// Told how a fit goes, and where to go on if it was interrupted; `()` ignores it.
+///
+/// A fit is one descent, and with fine-tuning another: each asks where it was before its first pass, and tells where it is
+/// after every one. What was kept of all of them, in their order, resumes the fit: with the same data and options it ends
+/// with the same bits.
 pub trait Progress {
     /// After every pass over the training rows.
     fn epoch(&mut self, _state: &Epoch) {}
@@ -27,6 +33,14 @@ pub trait Progress {
     /// A step gave a loss that is no number: the best weights were restored and the learning rate, now `learning_rate`
     /// at its peak, was halved.
     fn diverged(&mut self, _step: usize, _learning_rate: f32) {}
+
+    /// At the beginning of a descent: where it goes on; `None` begins it.
+    fn resume(&mut self) -> Option<State> {
+        None
+    }
+
+    /// After every pass over the training rows: where the descent is.
+    fn keep(&mut self, _state: &State) {}
 }
 
 impl Progress for () {}

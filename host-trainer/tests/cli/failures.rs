@@ -103,3 +103,26 @@ fn usage_errors_have_their_own_status() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("expected a number between 0 and 1"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_every_file_of_a_model_as_it_was() {
+    let folder = Folder::with_model();
+    folder.write("pump.rs", "old");
+    let files = || folder.names().into_iter().map(|name| (folder.read(&name), name)).collect::<Vec<_>>();
+    let before = files();
+    // A file that cannot grow stands for a disk that cannot take more; the signal would end the process.
+    let line = "calibrate pump.flow test.csv --out pump.flow --label anomaly";
+    let script = format!("trap '' XFSZ; ulimit -f 2; exec {} {line}", env!("CARGO_BIN_EXE_flowlet"));
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "error: pump.f32.flow: cannot be written: File too large (os error 27)\n");
+    assert!(files() == before, "{:?}", folder.names());
+    folder.succeed(line);
+    assert!(files() != before);
+
+    assert_eq!(
+        folder.fail(&format!("{line} --quiet --json /dev/full")),
+        "error: /dev/full: cannot be written: No space left on device (os error 28)\n"
+    );
+}

@@ -111,6 +111,50 @@ fn calibration_rows_are_drawn_the_last_or_from_another_file() {
     assert_eq!((unlabelled.0, unlabelled.2), (other.0, other.2));
 }
 
+/// The same table, with every 20th row's pressure missing, and some temperatures.
+fn with_gaps(table: &str) -> String {
+    let row = |(row, line): (usize, &str)| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let temperature = if row % 50 == 7 { "NaN" } else { cells[0] };
+        let pressure = if row % 20 == 4 { "" } else { cells[1] };
+        format!("{temperature},{pressure},{}\n", cells[2..].join(","))
+    };
+    table.lines().enumerate().map(row).collect()
+}
+
+#[test]
+fn rows_with_missing_cells_are_refused_left_out_or_filled_in() {
+    let folder = Folder::new();
+    folder.write("train.csv", &with_gaps(&readings(600, 100, 1)));
+    folder.write("val.csv", &with_gaps(&readings(200, 0, 2)));
+    folder.write("test.csv", &readings(300, 300, 3));
+    let line = format!("fit train.csv --out pump.flow --ignore kind,run --label anomaly {QUICK} --json fit.json");
+    assert_eq!(
+        folder.fail(&line),
+        "error: train.csv: 42 of 600 rows have missing cells (empty or NaN), in `temperature` (12), `pressure` (30); the first on lines 5, 8, 25, 45, 58 (leave such rows out with --missing drop, have them filled in for training with --missing impute, or ignore columns with --ignore temperature,pressure)\n"
+    );
+    let report = folder.succeed(&format!("{line} --missing drop"));
+    assert!(report.contains("              42 more with missing cells: left out\n"), "{report}");
+    let dropped = folder.json("fit.json");
+    assert_eq!((dropped["rows"].as_u64(), dropped["incomplete_rows"].as_u64()), (Some(558), Some(42)));
+
+    let report = folder.succeed(&format!("{line} --missing impute"));
+    assert!(report.contains("42 more with missing cells: 42 of them filled in and trained on, "), "{report}");
+    let imputed = folder.json("fit.json");
+    let count = |json: &serde_json::Value, name: &str| json[name].as_u64().unwrap();
+    assert_eq!(count(&imputed, "training_rows"), count(&dropped, "training_rows") + 42);
+    for rows in ["calibration_rows", "selection_rows"] {
+        assert_eq!(imputed[rows], dropped[rows], "never selected or calibrated on");
+    }
+    folder.succeed("eval pump.flow test.csv --label anomaly --json eval.json");
+    assert!(folder.json("eval.json")["auroc"].as_f64().unwrap() > 0.9);
+
+    let output = folder.run(&format!("{line} --missing impute --val val.csv"));
+    let note = "note: val.csv: 14 rows with missing cells do not calibrate\n";
+    assert!(String::from_utf8_lossy(&output.stderr).contains(note), "{output:?}");
+    assert_eq!(folder.json("fit.json")["calibration_rows"], 186);
+}
+
 #[test]
 fn one_wild_cell_does_not_hide_gross_faults() {
     let folder = Folder::new();
@@ -148,7 +192,7 @@ fn an_interrupt_keeps_the_best_model_so_far() {
 
     let folder = Folder::new();
     folder.write("train.csv", &readings(3000, 0, 1));
-    let line = "fit train.csv --out pump.flow --ignore kind,run --label anomaly --epochs 1000000 --hidden 64";
+    let line = "fit train.csv --out pump.flow --ignore kind,run --label anomaly --epochs 1000000 --hidden 64 --checkpoint run.ckpt";
     let mut fit = folder.command(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     // Until the process catches SIGINT, the second bit of the mask, it would be killed by it.
     let status = format!("/proc/{}/status", fit.id());
@@ -165,4 +209,8 @@ fn an_interrupt_keeps_the_best_model_so_far() {
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(report.contains("interrupted") && !report.contains("nothing better was found"), "{output:?}");
     folder.succeed("inspect pump.flow");
+    assert!(
+        folder.path("run.ckpt").exists() != report.contains("before a pass was done"),
+        "what there is to go on from"
+    );
 }

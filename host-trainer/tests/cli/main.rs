@@ -1,9 +1,12 @@
 //! The command `flowlet` as a user runs it: arguments, files, output and exit status.
 
+mod calibrating;
 mod context;
 mod failures;
 mod fitting;
+mod fleet;
 mod importing;
+mod resuming;
 mod scoring;
 
 use std::fs;

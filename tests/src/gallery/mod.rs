@@ -113,11 +113,11 @@ pub fn fit(density: &Density, options: &Options) -> Result<(Record, Model)> {
     let seconds = start.elapsed().as_secs_f64();
     let flow = &fit.model;
     let test = points(density, Purpose::Test, TEST);
-    let float = Written::float(flow).model(flow, None, metadata(options.seed))?;
+    let float = Written::float(flow).model(flow, metadata(options.seed))?;
     let int8 = match has_int8(options.architecture.family) {
         true => {
             let quantized = post_training(flow, &training, &validation);
-            let model = quantized.written.model(flow, None, metadata(options.seed))?;
+            let model = quantized.written.model(flow, metadata(options.seed))?;
             Some(distance(density, &model, &test)?)
         }
         false => None,

@@ -199,6 +199,7 @@ fn append(readings: &mut Readings, selection: &Matrix) -> Split {
         selection: (trained..all).collect(),
         calibration: Vec::new(),
         extreme: Vec::new(),
+        imputed: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{DataError, Readings, Roles, Split, SplitOptions, Table};
+use super::super::{DataError, Missing, Readings, Roles, Split, SplitOptions, Table};
 use super::{fit, label, table};
 
 fn message(text: &str) -> String {
@@ -121,16 +121,35 @@ fn lines_are_counted_as_in_an_editor() {
 }
 
 #[test]
-fn empty_cell() {
+fn missing_cells() {
     assert_eq!(
         message("a,b\n1,2\n1, \n"),
-        "readings.csv:3: column `b`: the cell is empty (fill it in, remove the row, or ignore the column with --ignore b)"
+        "readings.csv: 1 of 2 rows has missing cells (empty or NaN), in `b` (1); the first on line 3 (leave such rows out with --missing drop, have them filled in for training with --missing impute, or ignore the column with --ignore b)"
+    );
+    assert_eq!(
+        message_with("a,b,c,y\n1,2,3,0\n,2,NaN,0\n,,,1\n4,5,6,0\n7,8,nan,0\n7,8,NA,0\n", &label("y")),
+        "readings.csv: 3 of 5 rows have missing cells (empty or NaN), in `a` (1), `c` (3); the first on lines 3, 6, 7 (leave such rows out with --missing drop, have them filled in for training with --missing impute, or ignore columns with --ignore a,c)"
+    );
+    let table = table("a,b\n1,2\n3,\n");
+    let features = ["a".to_owned(), "b".to_owned()];
+    assert_eq!(
+        Readings::with_features(&table, &features, &Roles::default()).unwrap_err().to_string(),
+        "readings.csv: 1 of 2 rows has missing cells (empty or NaN), in `b` (1); the first on line 3 (leave such rows out with --missing drop, or fill the cells in)"
+    );
+    let drop = Roles { missing: Missing::Drop, ..Roles::default() };
+    assert_eq!(
+        message_with("a,b\n1,\n3,\n", &drop),
+        "readings.csv: 2 of 2 rows have missing cells (empty or NaN), in `b` (2), so none is complete (ignore the column with --ignore b)"
+    );
+    assert_eq!(
+        message_with("a,b\n1,2\n,x\n", &drop),
+        "readings.csv:3: column `b`: `x` is not a number (ignore the column with --ignore b, or remove the row)"
     );
 }
 
 #[test]
 fn not_finite() {
-    for found in ["NaN", "nan", "inf", "-inf", "+Infinity"] {
+    for found in ["inf", "-inf", "+Infinity"] {
         assert_eq!(
             message(&format!("a,b\n1,2\n1,{found}\n")),
             format!(

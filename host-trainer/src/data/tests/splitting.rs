@@ -1,4 +1,4 @@
-use super::super::{Order, Readings, Roles, Split, SplitOptions};
+use super::super::{Missing, Order, Readings, Roles, Split, SplitOptions};
 use super::fit;
 use crate::calibrate::rows_needed;
 
@@ -108,4 +108,55 @@ fn the_seed_decides() {
     let split = |seed| Split::new(&readings, &options(0.01, Order::Shuffled, seed)).unwrap();
     assert_eq!(split(1), split(1));
     assert_ne!(split(1).calibration, split(2).calibration);
+}
+
+/// As [`readings`], every seventh row without its first cell, and one without any.
+fn with_gaps(missing: Missing, rows_of_group: usize, wild: bool) -> Readings {
+    let row = |i: usize| match i {
+        4 => format!(",,{}\n", i / rows_of_group),
+        11 if wild => format!(",1e9,{}\n", i / rows_of_group),
+        _ if i % 7 == 4 => format!(",{},{}\n", (i * i) % 1013, i / rows_of_group),
+        _ => format!("{},{},{}\n", (i * 37) % 1009, (i * i) % 1013, i / rows_of_group),
+    };
+    let text = (0..1000).fold("a,b,run\n".to_owned(), |text, i| text + &row(i));
+    fit(&text, &Roles { group: Some("run".to_owned()), missing, ..Roles::default() }).unwrap()
+}
+
+#[test]
+fn incomplete_rows_are_trained_on_only_where_they_share_nothing_with_calibration() {
+    let readings = with_gaps(Missing::Impute, 20, false);
+    assert_eq!((readings.values.rows(), readings.incomplete.rows.len()), (857, 143));
+    for order in [Order::Shuffled, Order::Ordered] {
+        let split = Split::new(&readings, &options(0.01, order, 5)).unwrap();
+        assert_eq!(all_rows(&split), (0..857).collect::<Vec<_>>(), "the complete ones are divided as ever");
+        let held_back: Vec<usize> = split.calibration.iter().map(|&row| readings.rows[row] / 20).collect();
+        let expected = |&row: &usize| {
+            let at = readings.incomplete.rows[row];
+            let later = order == Order::Ordered && at >= readings.rows[split.calibration[0]];
+            at != 4 && !held_back.contains(&(at / 20)) && !later
+        };
+        assert_eq!(split.imputed, (0..143).filter(expected).collect::<Vec<_>>());
+        assert!(split.imputed.len() > 80, "{}", split.imputed.len());
+        let training = split.training(&readings, 0);
+        assert_eq!(training.rows(), split.train.len() + split.imputed.len());
+        assert!(training.values().iter().all(|value| value.is_finite()));
+        assert_eq!(training, split.training(&readings, 0));
+        assert_ne!(training, split.training(&readings, 1));
+    }
+    let dropped = Split::new(&with_gaps(Missing::Drop, 20, false), &options(0.01, Order::Shuffled, 5)).unwrap();
+    assert!(dropped.imputed.is_empty());
+}
+
+#[test]
+fn incomplete_rows_with_an_extreme_value_are_left_out() {
+    let imputed = |wild: bool| {
+        let readings = with_gaps(Missing::Impute, 20, wild);
+        let split = Split::with_validation(&readings, &readings, &options(0.01, Order::Shuffled, 5)).unwrap();
+        assert!(split.extreme.is_empty());
+        split.imputed
+    };
+    let (usual, with_wild) = (imputed(false), imputed(true));
+    // The first row that is incomplete has no cell at all, the second the extreme one.
+    assert_eq!(usual, (1..143).collect::<Vec<_>>());
+    assert_eq!(with_wild, usual[1..]);
 }

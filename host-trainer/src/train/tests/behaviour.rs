@@ -170,6 +170,80 @@ fn cancelling_keeps_the_best_so_far() {
     assert!(result.summary.best_epoch > 0 && whole.summary.stop == Stop::Finished);
 }
 
+/// Keeps what a fit tells of where it is, as a file would; ends the fit after a pass.
+struct Keeper<'a> {
+    kept: Vec<Vec<u8>>,
+    begun: usize,
+    passes: usize,
+    cancel: &'a AtomicBool,
+}
+
+impl Progress for Keeper<'_> {
+    fn resume(&mut self) -> Option<State> {
+        self.begun += 1;
+        self.kept.get(self.begun - 1).map(|bytes| postcard::from_bytes(bytes).expect("a state"))
+    }
+
+    fn keep(&mut self, state: &State) {
+        self.kept.truncate(self.begun - 1);
+        self.kept.push(postcard::to_allocvec(state).expect("a state"));
+        self.passes -= 1;
+        self.cancel.store(self.passes == 0, Ordering::Relaxed);
+    }
+}
+
+/// As often as it is interrupted, and wherever: in a fit by likelihood, by flow matching, one that diverges, one that
+/// has run out of patience.
+#[test]
+fn a_resumed_fit_gives_the_bits_of_an_uninterrupted_one() {
+    let rows = banana(3, 400, 15);
+    let data = Data { steps: vec![0.1; 3], ..Data::new(3, &rows[..900], &rows[900..]) };
+    let usual = Options { epochs: 8, ..options(3) };
+    let continuous = Architecture { layers: 1, ..Architecture::of(Family::Continuous, 3) };
+    for options in [
+        Options { architecture: continuous, ..usual.clone() },
+        Options { learning_rate: 1e30, clip_norm: 1e30, warm_up: 0, ..usual.clone() },
+        Options { patience: 1, learning_rate: 0.2, epochs: 500, ..usual.clone() },
+        usual,
+    ] {
+        let whole = data.fit(&options).expect("fits");
+        let (mut kept, mut runs) = (Vec::new(), 0);
+        let resumed = loop {
+            let cancel = AtomicBool::new(false);
+            let mut keeper = Keeper { kept, begun: 0, passes: 3, cancel: &cancel };
+            let fit = fit(data.borrow(), &options, &mut keeper, &cancel).expect("fits");
+            (kept, runs) = (keeper.kept, runs + 1);
+            if fit.summary.stop != Stop::Cancelled {
+                break fit;
+            }
+        };
+        assert!(runs > 1, "{options:?}");
+        let bits = |fit: &Fit| fit.model.parameters.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&resumed), bits(&whole), "{options:?}");
+        assert_eq!(resumed.summary, whole.summary);
+    }
+}
+
+/// A weight that is NaN can leave every density finite, where a rectified unit makes 0 of it.
+#[test]
+fn no_nan_gets_into_a_model() {
+    use crate::export::Written;
+    use crate::model::{Metadata, Training};
+    let rows = banana(2, 200, 16);
+    let data = Data::new(2, &rows[..300], &rows[300..]);
+    let flow = data.fit(&Options { epochs: 2, ..options(2) }).expect("fits").model;
+    let metadata = || {
+        let features = ["a", "b"].map(|name| crate::model::Feature { name: name.to_owned(), unit: String::new() });
+        Metadata { architecture: String::new(), features: features.into(), training: Training::default() }
+    };
+    assert!(Written::float(&flow).model(&flow, metadata()).is_ok());
+    for at in 0..flow.parameters.len() {
+        let mut spoilt = flow.clone();
+        spoilt.parameters[at] = f32::NAN;
+        assert!(Written::float(&spoilt).model(&spoilt, metadata()).is_err(), "parameter {at}");
+    }
+}
+
 #[test]
 fn patience_ends_a_fit_that_only_memorizes() {
     let training = normal(6 * 40, 9);
@@ -281,7 +355,7 @@ fn batched_f32_agrees_with_the_core() {
         calibration_log_prob: 0.0,
     };
     let metadata = Metadata { architecture: String::new(), features, training };
-    let model = Written::float(&flow).model(&flow, None, metadata).expect("a model");
+    let model = Written::float(&flow).model(&flow, metadata).expect("a model");
     let scorer = model.scorer();
     for (row, batched) in rows.chunks_exact(5).zip(flow.log_probs(&matrix(5, &rows))) {
         let core = scorer.log_prob(row, &[]).expect("a density");

@@ -15,7 +15,7 @@ use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
 use crate::quantization::{self, Formats};
-use crate::train::{BaseFamily, Family};
+use crate::train::{BaseFamily, Effort, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
@@ -126,9 +126,12 @@ pub struct FitOptions {
     /// How the nets' weights are stored
     #[arg(long, value_enum, default_value_t = Formats::Int8)]
     pub format: Formats,
-    /// The family of flows
-    #[arg(long, value_enum, default_value_t = Family::Realnvp, help_heading = "Architecture")]
-    pub family: Family,
+    /// The family of flows [default: by the numbers of rows and columns, in at most 64 KiB]
+    #[arg(long, value_enum, help_heading = "Architecture")]
+    pub family: Option<Family>,
+    /// How much work the fit is
+    #[arg(long, value_enum, default_value_t = Effort::Normal)]
+    pub effort: Effort,
     /// Layers that transform [default: by the family]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64), help_heading = "Architecture")]
     pub layers: Option<u16>,

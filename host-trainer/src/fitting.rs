@@ -1,5 +1,6 @@
 //! From readings to a model: train, quantize, calibrate.
 
+use std::slice;
 use std::sync::atomic::AtomicBool;
 
 use flowlet::model_file::MOST_FEATURES;
@@ -109,6 +110,26 @@ pub fn fit(
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Fitted, FittingError> {
+    fit_best(readings, split, calibration, false_alarm_rate, slice::from_ref(options), progress, cancel)
+}
+
+/// [`fit`] with every candidate: the model is made of the one that finds the selection rows most probable.
+///
+/// # Errors
+/// If the readings are not ones that a model can be fitted to.
+///
+/// # Panics
+/// If there is no candidate.
+pub fn fit_best(
+    readings: &Readings,
+    split: &Split,
+    calibration: &Matrix,
+    false_alarm_rate: f32,
+    candidates: &[Options],
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Fitted, FittingError> {
+    let options = &candidates[0];
     let features = readings.features.len();
     if features > MOST_FEATURES {
         return Err(FittingError::TooManyFeatures { file: readings.file.clone(), found: features });
@@ -119,7 +140,8 @@ pub fn fit(
     if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
         check_range(readings)?;
     }
-    let fitted = train::fit(data, options, progress, cancel).map_err(|error| named(error, readings))?;
+    let (fitted, options) =
+        train::fit_best(data, candidates, progress, cancel).map_err(|error| named(error, readings))?;
     let metadata = Metadata {
         architecture: String::new(),
         features: readings
@@ -140,7 +162,7 @@ pub fn fit(
     };
     let flow = &fitted.model;
     let quantized = quantization::quantize(flow, &training, &selection, &options.quantization, |flow| {
-        let tuned = train::fine_tune(flow, data, options, progress, cancel);
+        let tuned = train::fine_tune(flow, data, &options, progress, cancel);
         tuned.map(|tuned| tuned.model).map_err(|error| named(error, readings))
     })?;
     let Quantized { flow: tuned, written, report } = quantized;

@@ -21,11 +21,14 @@ use crate::fitting::{self, Fitted};
 use crate::layers::Support;
 use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
-use crate::train::{Architecture, Options, Progress};
+use crate::train::{Architecture, Effort, Family, MOST_BYTES, Options, Progress};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
     let outputs = prepare(args)?;
+    if args.checkpoint.is_some() && args.options.effort == Effort::Best {
+        bail!("--checkpoint: is of one fit, and --effort best makes several (leave out one of the two)");
+    }
     let job = Job::new(&args.readings, args.val.as_deref(), &args.options)?;
     if !args.quiet {
         job.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -76,7 +79,7 @@ pub(super) struct Job {
     readings: Readings,
     split: Split,
     calibration: Matrix,
-    options: Options,
+    candidates: Vec<Options>,
     false_alarm_rate: f32,
     /// What is odd about the table.
     pub notes: Vec<String>,
@@ -91,21 +94,21 @@ impl Job {
         let mut notes = Vec::new();
         let (split, calibration) = divide(args, validation, &readings, &mut notes)?;
         notes.extend(data::notes(&table, &readings).iter().map(ToString::to_string));
-        if !(readings.context.is_empty() || args.family.has_nets()) {
+        if !(readings.context.is_empty() || args.family.is_none_or(Family::has_nets)) {
             bail!(
                 "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
             );
         }
         let supports = supports(args, &table, &readings)?;
-        let options = options(args, supports, readings.features.len());
-        Ok(Self { readings, split, calibration, options, false_alarm_rate: args.false_alarm_rate, notes })
+        let candidates = candidates(args, supports, &readings, &split);
+        Ok(Self { readings, split, calibration, candidates, false_alarm_rate: args.false_alarm_rate, notes })
     }
 
     /// Fits on the threads of the pool that it is called in; the report says how long that took.
     pub fn fit(&self, progress: &mut dyn Progress, cancel: &AtomicBool) -> Result<(Fitted, FitReport)> {
-        let Self { readings, split, calibration, options, false_alarm_rate, .. } = self;
+        let Self { readings, split, calibration, candidates, false_alarm_rate, .. } = self;
         let begin = Instant::now();
-        let fitted = fitting::fit(readings, split, calibration, *false_alarm_rate, options, progress, cancel)?;
+        let fitted = fitting::fit_best(readings, split, calibration, *false_alarm_rate, candidates, progress, cancel)?;
         let seconds = begin.elapsed().as_secs_f64();
         let report = FitReport::new(&fitted, &Parts { readings, split, calibration }, seconds)?;
         Ok((fitted, report))
@@ -114,7 +117,7 @@ impl Job {
     /// What decides the bits of the model.
     fn identity(&self) -> Identity {
         let Self { readings, split, calibration, .. } = self;
-        let options = json!({ "options": self.options, "false_alarm_rate": self.false_alarm_rate });
+        let options = json!({ "options": self.candidates, "false_alarm_rate": self.false_alarm_rate });
         let names = readings.features.iter().chain(&readings.context).chain(&readings.units);
         let table = Fingerprint::default().matrix(&readings.values).matrix(&readings.incomplete.values);
         let parts = [&split.train, &split.selection, &split.imputed];
@@ -188,10 +191,15 @@ fn supports(args: &FitOptions, table: &Table, readings: &Readings) -> Result<Vec
     Ok(if supports.iter().all(|support| *support == Support::All) { Vec::new() } else { supports })
 }
 
-fn options(args: &FitOptions, supports: Vec<Support>, features: usize) -> Options {
+/// What is fitted: the first one, or several of which the best stays.
+fn candidates(args: &FitOptions, supports: Vec<Support>, readings: &Readings, split: &Split) -> Vec<Options> {
+    let (features, context) = (readings.features.len(), readings.context.len());
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     options.quantization = quantization::Options { budget: args.quantization_budget, formats: args.format };
-    options.architecture = Architecture::of(args.family, features);
+    options.architecture = match args.family {
+        Some(family) => Architecture::of(family, features),
+        None => Architecture::for_table(split.train.len(), features, context, MOST_BYTES),
+    };
     let shape = &mut options.architecture;
     shape.body = args.net.into();
     shape.activation = args.activation.map_or(shape.activation, Into::into);
@@ -204,7 +212,7 @@ fn options(args: &FitOptions, supports: Vec<Support>, features: usize) -> Option
     shape.hidden_layers = args.hidden_layers.map_or(shape.hidden_layers, usize::from);
     options.numerics = args.arithmetic.into();
     options.epochs = args.epochs.map_or(options.epochs, |epochs| epochs as usize);
-    options
+    options.candidates(args.effort, args.family.is_some(), features, context)
 }
 
 /// Checks every place that something is written to.

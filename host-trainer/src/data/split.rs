@@ -42,7 +42,7 @@ impl Default for SplitOptions {
 /// Early stopping selects on shuffled rows: on whole groups it stops too early. Calibration takes rows that nothing
 /// else has seen, and whole groups where there are any: rows of a group that was trained on score too well, and the
 /// threshold would be too low for the next group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     /// Rows that are trained on, shuffled.
     pub train: Vec<usize>,

@@ -46,7 +46,7 @@ pub(crate) fn descend(
     cancel: &AtomicBool,
 ) -> (Vec<f32>, Summary) {
     let batches = batches(loss.rows(), options.batch_rows);
-    let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
+    let total = options.total(loss.rows());
     let mut decayed = vec![false; parameters.len()];
     loss.mark_decayed(&mut decayed);
     let weight_decay = options.weight_decay(loss.rows(), parameters.len());
@@ -179,13 +179,14 @@ impl Rows<'_> {
         self.training.columns() - self.features
     }
 
-    /// Adds noise to the features of training rows.
-    pub fn add_noise(&self, batch: &mut Batch<f32>, rng: &mut ChaCha8Rng) {
+    /// Adds noise to the features of training rows, the given share of the normal one.
+    pub fn add_noise(&self, batch: &mut Batch<f32>, share: f32, rng: &mut ChaCha8Rng) {
+        let noise = share * self.noise;
         for (feature, width) in self.widths[..self.features].iter().enumerate() {
             for value in batch.feature_mut(feature) {
                 dither(value, *width, rng);
-                if self.noise > 0.0 {
-                    *value += self.noise * rng.sample::<f32, _>(StandardNormal);
+                if noise > 0.0 {
+                    *value += noise * rng.sample::<f32, _>(StandardNormal);
                 }
             }
         }
@@ -197,6 +198,8 @@ pub(super) struct Likelihood<'a> {
     objective: Objective<'a>,
     rows: Rows<'a>,
     seed: u64,
+    /// Steps after which no normal noise is left.
+    steps: usize,
     workers: Vec<Worker<f32>>,
 }
 
@@ -204,7 +207,8 @@ impl<'a> Likelihood<'a> {
     pub fn new(objective: Objective<'a>, rows: Rows<'a>, options: &Options) -> Self {
         let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        Self { objective, rows, seed: options.seed, workers }
+        let steps = options.total(rows.training.rows());
+        Self { objective, rows, seed: options.seed, steps, workers }
     }
 }
 
@@ -219,14 +223,15 @@ impl Loss for Likelihood<'_> {
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
-        let Self { objective, rows: table, seed, ref mut workers } = *self;
+        let Self { objective, rows: table, seed, steps, ref mut workers } = *self;
+        let noise = Schedule { peak: 1.0, warm_up: 0, total: steps }.learning_rate(step);
         let share = 1.0 / rows.len() as f32;
         let first_chunk = step * workers.len();
         let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
             worker.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
-            table.add_noise(&mut worker.batch, &mut rng);
+            table.add_noise(&mut worker.batch, noise, &mut rng);
             worker.differentiate(objective, parameters, share);
         });
         add_up(gradient, workers.iter().map(|worker| &worker.gradient));

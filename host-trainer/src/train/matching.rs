@@ -89,7 +89,7 @@ impl Loss for Matching<'_> {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
             let ends = &mut worker.ends;
             ends.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
-            table.add_noise(&mut ends.batch, &mut rng);
+            table.add_noise(&mut ends.batch, 1.0, &mut rng);
             worker.lines.draw(ends.batch.values(), &ends.context, rows.len(), &mut rng);
             worker.differentiate(net, parameters, share);
         });

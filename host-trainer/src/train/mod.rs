@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! fit.rs         a table and options in, a fitted model and a summary out
+//! choice.rs      which flow, and how many fits, where the user leaves it open
 //! fine_tuning.rs training goes on with rounded weights
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! state.rs       where the loop is, to go on from
@@ -20,6 +21,7 @@
 mod assignment;
 mod batch;
 mod check;
+mod choice;
 pub(crate) mod descent;
 mod error;
 mod exp;
@@ -44,6 +46,7 @@ mod tests;
 mod vectors;
 
 pub use batch::Batch;
+pub use choice::{Effort, MOST_BYTES, fit_best};
 pub use error::FitError;
 pub use exp::Fast;
 pub use families::{Architecture, BaseFamily, Family};

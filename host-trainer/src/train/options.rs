@@ -34,12 +34,13 @@ pub struct Options {
     pub weight_decay: Option<f32>,
     /// Longest gradient, as Euclidean norm over all parameters.
     pub clip_norm: f32,
-    /// Standard deviation, in standardized units, of the normal noise added to each training row each time it is used;
-    /// `None` takes `0.1 * rows^(-2 / (features + 4))`.
+    /// Standard deviation, in standardized units, of the normal noise added at first to each training row each time it is
+    /// used; it falls to 0 with the learning rate. `None` takes `0.1 * rows^(-2 / (features + 4))`.
     ///
     /// Noise keeps a density from growing without bound on few rows, on a grid, or along directions in which rows
     /// hardly vary. It narrows with more rows as the bandwidth of a kernel density estimate does, only faster: a flow
-    /// needs less smoothing. Few rows of many features get the most.
+    /// needs less smoothing. Few rows of many features get the most. As it falls, early stopping sees every amount of it,
+    /// and keeps the weights of the one that is best for rows that are not trained on.
     pub noise: Option<f32>,
     /// The weights that are validated and returned are an exponential average over the steps, of which a step keeps
     /// this share: what a lower learning rate would gain at the end is seen in every pass.
@@ -73,6 +74,11 @@ impl Options {
     /// The noise of a fit to `rows` rows.
     pub(super) fn noise(&self, rows: usize, features: usize) -> f32 {
         self.noise.unwrap_or_else(|| 0.1 * (rows as f32).powf(-2.0 / (features as f32 + 4.0)))
+    }
+
+    /// The most steps of a fit to `rows` rows.
+    pub(super) fn total(&self, rows: usize) -> usize {
+        self.epochs.saturating_mul(rows.div_ceil(self.batch_rows)).min(self.steps)
     }
 
     /// The weight decay of a fit to `rows` rows.

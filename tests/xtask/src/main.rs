@@ -7,7 +7,9 @@ mod demo;
 mod device;
 mod gallery;
 mod peers;
+mod quality;
 mod quantization;
+mod sets;
 mod setup;
 mod speed;
 mod test;
@@ -114,6 +116,22 @@ enum Bench {
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
     },
+    /// How well the defaults fit: AUROC of int8 models, or densities by family
+    Quality {
+        /// A folder with anomaly/SET, each with train.csv and test.csv, whose column `anomaly` is 1 for anomalies, or with
+        /// density/SET, each with train.csv, val.csv and test.csv
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Densities, by family, in place of anomalies
+        #[arg(long)]
+        density: bool,
+        /// Writes the figures as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Fits that only show that all works
+        #[arg(long)]
+        quick: bool,
+    },
     /// What int8 weights cost against f32: log-density, AUROC and false alarms, by data set
     Quantization {
         /// Also measures the sets of this folder: density/SET with train.csv, val.csv and test.csv, and anomaly/SET with
@@ -167,6 +185,9 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Bench { what: Bench::Bases } => bases::run(),
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
+        Command::Bench { what: Bench::Quality { data, density, json, quick } } => {
+            quality::run(&quality::Request { data, density, json, quick })
+        }
         Command::Bench { what: Bench::Quantization { data, json, quick } } => {
             quantization::run(&quantization::Request { data, json, quick })
         }

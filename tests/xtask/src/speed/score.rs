@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use flowlet_trainer::data::{Matrix, Readings, Split};
+use flowlet_trainer::data::{Matrix, Readings, Roles, Split, Table};
 use flowlet_trainer::fitting::fit;
 use flowlet_trainer::model::Model;
 use flowlet_trainer::scoring::assess;
@@ -36,18 +36,8 @@ pub struct Scoring {
 pub fn measure(family: Family, name: String, rows: &Matrix) -> Result<Scoring> {
     let all: Vec<usize> = (0..rows.rows()).collect();
     let (selection, training) = all.split_at(CALIBRATION_ROWS);
-    let split =
-        Split { train: training.to_vec(), selection: selection.to_vec(), calibration: Vec::new(), extreme: Vec::new() };
-    let readings = Readings {
-        file: "the fixed job".to_owned(),
-        features: (0..FEATURES).map(|feature| format!("x{feature}")).collect(),
-        context: Vec::new(),
-        units: vec![String::new(); FEATURES],
-        values: rows.clone(),
-        rows: all.clone(),
-        groups: None,
-        anomalies: Matrix::new(0, FEATURES, Vec::new()),
-    };
+    let split = Split { train: training.to_vec(), selection: selection.to_vec(), ..Split::default() };
+    let readings = Readings::for_fitting(&table(rows)?, &Roles::default())?;
     let mut options = train::options(family);
     options.steps = STEPS;
     let fitted = fit(&readings, &split, &rows.select(selection), 0.01, &options, &mut (), &AtomicBool::new(false))?;
@@ -73,6 +63,14 @@ pub fn measure(family: Family, name: String, rows: &Matrix) -> Result<Scoring> {
         })
     };
     Ok(Scoring { family: name, f32: many(&fitted.twin)?, int8: many(&fitted.model)?, one_by_one })
+}
+
+/// The rows as a user would have them.
+fn table(rows: &Matrix) -> Result<Table> {
+    let line = |values: Vec<String>| values.join(",") + "\n";
+    let header = line((0..FEATURES).map(|feature| format!("x{feature}")).collect());
+    let lines = rows.iter_rows().map(|row| line(row.iter().map(|value| format!("{value:?}")).collect()));
+    Ok(Table::parse("the fixed job", [header].into_iter().chain(lines).collect::<String>().as_bytes())?)
 }
 
 /// Readings a second, in the fastest of some passes.

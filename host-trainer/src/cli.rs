@@ -9,6 +9,7 @@ use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
 use crate::quantization::{self, Formats};
+use crate::search::BudgetArgs;
 use crate::train::{BaseFamily, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
@@ -99,9 +100,9 @@ pub struct FitArgs {
     /// No progress and no report
     #[arg(long, short)]
     pub quiet: bool,
-    /// The family of flows
-    #[arg(long, value_enum, default_value_t = Family::Realnvp, help_heading = "Architecture")]
-    pub family: Family,
+    /// The family of flows [default: realnvp]
+    #[arg(long, value_enum, help_heading = "Architecture")]
+    pub family: Option<Family>,
     /// Layers that transform [default: by the family]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64), help_heading = "Architecture")]
     pub layers: Option<u16>,
@@ -133,9 +134,17 @@ pub struct FitArgs {
     /// Most passes over the training rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Architecture")]
     pub epochs: Option<u32>,
+    /// What the device has to give
+    #[command(flatten)]
+    pub budget: BudgetArgs,
 }
 
 impl FitArgs {
+    /// The family of flows, where none is searched.
+    pub fn family(&self) -> Family {
+        self.family.unwrap_or(Family::Realnvp)
+    }
+
     /// What the columns of the table are.
     pub fn roles(&self) -> Roles {
         Roles {

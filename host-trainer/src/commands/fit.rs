@@ -9,7 +9,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::output::{Output, to_stdout};
 use super::progress::Bar;
-use super::{files, interrupt};
+use super::{files, interrupt, search};
 use crate::cli::FitArgs;
 use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
 use crate::fitting::{self, Fitted};
@@ -17,10 +17,12 @@ use crate::layers::Support;
 use crate::model::{Model, rust_source};
 use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
+use crate::search::{Report, svg};
 use crate::train::{Architecture, Options};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
+    let budget = args.budget.budget()?;
     let outputs = Outputs::prepare(args)?;
     let table = Table::read(&args.readings)?;
     let mut readings = Readings::for_fitting(&table, &args.roles())?;
@@ -31,14 +33,26 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     }
 
     let cancel = interrupt::flag()?;
-    if !(readings.context.is_empty() || args.family.has_nets()) {
+    if !(readings.context.is_empty() || args.family().has_nets() || budget.is_some()) {
         bail!(
             "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
         );
     }
     let supports = supports(args, &table, &readings)?;
-    let options = options(args, supports, readings.features.len());
+    let mut options = options(args, supports, readings.features.len());
     let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
+    let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    let found = match &budget {
+        None => None,
+        Some(budget) => {
+            let found = threads.install(|| search::run(args, budget, &readings, &split, &options, &cancel))?;
+            options.architecture = found.architecture;
+            if !args.quiet && !json_on_stdout {
+                to_stdout(|stdout| write!(stdout, "{}", found.report))?;
+            }
+            Some(found.report)
+        }
+    };
     let mut bar = Bar::new(args.quiet);
     let begin = Instant::now();
     let fitted = threads
@@ -48,13 +62,15 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     let seconds = begin.elapsed().as_secs_f64();
 
     let parts = Parts { readings: &readings, split: &split, calibration: &calibration };
-    let report = threads.install(|| FitReport::new(&fitted, &parts, seconds))?;
-    outputs.write(&fitted)?;
-    let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    let report = FitReport { search: found, ..threads.install(|| FitReport::new(&fitted, &parts, seconds))? };
+    outputs.write(&fitted, report.search.as_ref())?;
     if !args.quiet && !json_on_stdout {
         to_stdout(|stdout| {
             write!(stdout, "{report}")?;
             let [model, twin, source] = paths(&args.out);
+            if report.search.is_some() {
+                writeln!(stdout, "wrote {}", files::front(&args.out).display())?;
+            }
             writeln!(stdout, "wrote {}, {} and {}", model.display(), twin.display(), source.display())
         })?;
     }
@@ -116,7 +132,7 @@ fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Su
 fn options(args: &FitArgs, supports: Vec<Support>, features: usize) -> Options {
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     options.quantization = quantization::Options { budget: args.quantization_budget, formats: args.format };
-    options.architecture = Architecture::of(args.family, features);
+    options.architecture = Architecture::of(args.family(), features);
     let shape = &mut options.architecture;
     shape.body = args.net.into();
     shape.activation = args.activation.map_or(shape.activation, Into::into);
@@ -141,6 +157,8 @@ struct Outputs {
     model: Output,
     twin: Output,
     source: Output,
+    /// The picture of the search, if there is one.
+    front: Option<Output>,
     /// The model file's name, as the Rust source has it.
     name: String,
 }
@@ -165,11 +183,15 @@ impl Outputs {
             // Only that it can be written: what else is there may be a pipe, which is opened once.
             drop(Output::prepare(json)?);
         }
+        let front = args.budget.budget()?.map(|_| Output::prepare(&files::front(out))).transpose()?;
         let [model, twin, source] = paths.map(|path| Output::prepare(&path));
-        Ok(Self { model: model?, twin: twin?, source: source?, name: name.to_owned() })
+        Ok(Self { model: model?, twin: twin?, source: source?, front, name: name.to_owned() })
     }
 
-    fn write(self, fitted: &Fitted) -> Result<()> {
+    fn write(self, fitted: &Fitted, search: Option<&Report>) -> Result<()> {
+        if let Some((front, report)) = self.front.zip(search) {
+            front.write(svg(report)?.as_bytes())?;
+        }
         let source = rust_source(&fitted.model, &self.name);
         self.twin.write(&Model::to_bytes(&fitted.twin))?;
         self.source.write(source.as_bytes())?;

@@ -15,6 +15,7 @@ use crate::layers::Support;
 use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
 use crate::quantization::{self, Formats};
+use crate::search::BudgetArgs;
 use crate::train::{BaseFamily, Effort, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
@@ -77,6 +78,9 @@ pub struct FitArgs {
     /// Seconds between checkpoints
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "checkpoint")]
     pub checkpoint_every: u32,
+    /// What the device has to give
+    #[command(flatten)]
+    pub budget: BudgetArgs,
     /// How to fit.
     #[command(flatten)]
     pub options: FitOptions,

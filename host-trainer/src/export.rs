@@ -7,7 +7,7 @@ use crate::image::Image;
 use crate::layers::{Layer, Piece, Sequence, Standardize, compose, fold};
 use crate::model::architecture::{Architecture, Calibration, NumberFormat, Numerics};
 use crate::model::{Body, Metadata, Model, ModelError};
-use crate::train::Flow;
+use crate::train::{Flow, Options};
 
 /// The layers and the base of a flow as a device has them, without a calibration.
 #[derive(Clone, Debug)]
@@ -90,19 +90,23 @@ impl Written {
     /// # Errors
     /// [`ModelError`] when a fitted value is not one that the device accepts.
     pub fn model(&self, flow: &Flow, metadata: Metadata) -> Result<Model, ModelError> {
+        let mut image = self.image.clone();
+        write_calibration(None, &mut image);
+        Model::new(self.architecture(flow), &image.0, metadata)
+    }
+
+    /// The type of the model.
+    fn architecture(&self, flow: &Flow) -> Architecture {
         let mut base = flow.base_with_parameters().0.base();
         base.compute_with(self.numerics.elementary);
-        let architecture = Architecture {
+        Architecture {
             features: flow.features(),
             context: flow.context(),
             layers: self.layers.clone(),
             base,
             calibration: Calibration { knots: KNOTS },
             arithmetic: self.numerics.arithmetic,
-        };
-        let mut image = self.image.clone();
-        write_calibration(None, &mut image);
-        Model::new(architecture, &image.0, metadata)
+        }
     }
 
     /// Base coordinates and log-density of a reading and its context, in double precision by the core's mathematics.
@@ -121,6 +125,19 @@ impl Written {
         let log_det = layers.inverse_f64(&mut z, context);
         base.log_prob_f64(&z) + log_det
     }
+}
+
+/// The type of the model that a fit with these options gives, its nets in int8, before there is a fit.
+///
+/// # Panics
+/// If there are more features than a model can have.
+#[must_use]
+pub fn planned(features: usize, context: usize, options: &Options) -> Architecture {
+    let flow = Flow::unfitted(features, context, options);
+    // Images of nets are those of f32 ones: what is folded into what depends on no net.
+    let int8 = flow.sequence.layers(NumberFormat::Int8);
+    let pieces = int8.zip(float_pieces(&flow.sequence, &flow.parameters)).map(|(layer, (_, image))| (layer, image));
+    Written::new(&flow, pieces.collect()).computed_with(options.numerics).architecture(&flow)
 }
 
 /// Layers with f32 weights.

@@ -199,7 +199,7 @@ fn check_range(readings: &Readings) -> Result<(), FittingError> {
 }
 
 /// The training's error with the name of the column instead of its number.
-fn named(error: FitError, readings: &Readings) -> FittingError {
+pub(crate) fn named(error: FitError, readings: &Readings) -> FittingError {
     let (file, column) = (readings.file.clone(), |feature: usize| readings.name(feature).to_owned());
     match error {
         FitError::NoSpread { feature } => FittingError::NoSpread { file, column: column(feature) },

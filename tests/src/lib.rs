@@ -1,5 +1,6 @@
 //! What crosses crates.
 
+pub mod costs;
 pub mod densities;
 pub mod emulator;
 pub mod fuzz;

@@ -17,6 +17,11 @@ pub fn source(model: &Path) -> PathBuf {
     beside(model, "rs")
 }
 
+/// The path of the picture of a search: `pump.front.svg` beside `pump.flow`.
+pub fn front(model: &Path) -> PathBuf {
+    beside(model, "front.svg")
+}
+
 /// Only `.flow` is taken for an extension, so that `pump-1.2` and `pump-1.3` have different files beside them.
 fn beside(model: &Path, extension: &str) -> PathBuf {
     let stem =
@@ -69,6 +74,7 @@ mod tests {
     fn files_beside_a_model() {
         assert_eq!(twin(Path::new("a/pump.flow")), Path::new("a/pump.f32.flow"));
         assert_eq!(source(Path::new("pump.flow")), Path::new("pump.rs"));
+        assert_eq!(front(Path::new("pump.flow")), Path::new("pump.front.svg"));
         assert_eq!(source(Path::new("pump-1.2")), Path::new("pump-1.2.rs"));
         assert_eq!(twin(Path::new("pump.bin")), Path::new("pump.bin.f32.flow"));
     }

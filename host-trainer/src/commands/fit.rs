@@ -11,43 +11,61 @@ use serde_json::json;
 
 use super::checkpoint::{Checkpoint, Identity, Kept};
 use super::fingerprint::Fingerprint;
-use super::interrupt;
 use super::model_outputs::ModelOutputs;
 use super::output::{Output, to_stdout};
 use super::progress::Bar;
+use super::{files, interrupt, search};
 use crate::cli::{FitArgs, FitOptions};
 use crate::data::{self, Matrix, Readings, Roles, Split, SplitOptions, Table};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
 use crate::quantization;
 use crate::report::{FitReport, Parts, to_json};
+use crate::search::svg;
 use crate::train::{Architecture, Effort, Family, MOST_BYTES, Options, Progress};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
+    let budget = args.budget.budget()?;
     let outputs = prepare(args)?;
+    let picture = budget.map(|_| Output::prepare(&files::front(&args.out))).transpose()?;
     if args.checkpoint.is_some() && args.options.effort == Effort::Best {
         bail!("--checkpoint: is of one fit, and --effort best makes several (leave out one of the two)");
     }
-    let job = Job::new(&args.readings, args.val.as_deref(), &args.options)?;
+    let mut job = Job::new(&args.readings, args.val.as_deref(), &args.options)?;
     if !args.quiet {
         job.notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
+    let cancel = interrupt::flag("ending the training and keeping the best model so far")?;
+    let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
+    let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    let found = match &budget {
+        None => None,
+        Some(budget) => {
+            let found = threads.install(|| search::run(args, budget, &job, &cancel))?;
+            job.candidates.iter_mut().for_each(|options| options.architecture = found.architecture.clone());
+            if !args.quiet && !json_on_stdout {
+                to_stdout(|stdout| write!(stdout, "{}", found.report))?;
+            }
+            Some(found.report)
+        }
+    };
     let open =
         |path: &PathBuf| Checkpoint::open(path, Duration::from_secs(args.checkpoint_every.into()), job.identity());
     let mut checkpoint = args.checkpoint.as_ref().map(open).transpose()?;
     if let (Some(epochs @ 1..), false) = (checkpoint.as_ref().map(Checkpoint::epochs), args.quiet) {
         eprintln!("note: going on from the checkpoint, after {epochs} epochs");
     }
-
-    let cancel = interrupt::flag("ending the training and keeping the best model so far")?;
-    let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
     let mut bar = Bar::new(args.quiet);
     let mut kept = Kept { progress: &mut bar, checkpoint: checkpoint.as_mut() };
     let done = threads.install(|| job.fit(&mut kept, &cancel));
     bar.finish();
-    let (fitted, report) = done?;
+    let (fitted, mut report) = done?;
+    report.search = found;
 
+    if let Some((picture, search)) = picture.zip(report.search.as_ref()) {
+        picture.write(svg(search)?.as_bytes())?;
+    }
     outputs.write(&fitted.model, Some(&fitted.twin))?;
     let is_cancelled = cancel.load(Ordering::Relaxed);
     match checkpoint {
@@ -60,11 +78,13 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
         Some(checkpoint) => checkpoint.remove()?,
         None => {}
     }
-    let json_on_stdout = args.json.as_deref() == Some(Path::new("-"));
     if !args.quiet && !json_on_stdout {
         to_stdout(|stdout| {
             write!(stdout, "{report}")?;
             let [model, twin, source] = ModelOutputs::paths(&args.out);
+            if report.search.is_some() {
+                writeln!(stdout, "wrote {}", files::front(&args.out).display())?;
+            }
             writeln!(stdout, "wrote {}, {} and {}", model.display(), twin.display(), source.display())
         })?;
     }
@@ -76,10 +96,11 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
 
 /// A table that is ready to be fitted.
 pub(super) struct Job {
-    readings: Readings,
-    split: Split,
+    pub readings: Readings,
+    pub split: Split,
     calibration: Matrix,
-    candidates: Vec<Options>,
+    /// What is fitted; of several the best stays.
+    pub candidates: Vec<Options>,
     false_alarm_rate: f32,
     /// What is odd about the table.
     pub notes: Vec<String>,

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod sample;
 mod score;
+mod search;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use crate::metrics::{alarm_rate, auroc, mean, median};
 use crate::model::Model;
 use crate::quantization;
 use crate::scoring::{ScoringError, assess};
+use crate::search;
 use crate::train::Stop;
 
 /// What a fit was made from.
@@ -84,6 +85,9 @@ pub struct FitReport {
     pub f32_selection_alarm_rate: Option<f64>,
     /// The share of rows labelled as anomalies that raise the alarm.
     pub detection_rate: Option<f64>,
+    /// How the architecture was chosen, if it was searched under a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<search::Report>,
     /// What the model is.
     #[serde(flatten, serialize_with = "facts")]
     pub model: Inspection,
@@ -151,6 +155,7 @@ impl FitReport {
             selection_alarm_rate: model.selection_alarm_rate,
             f32_selection_alarm_rate: twin.selection_alarm_rate,
             detection_rate: model.detection_rate,
+            search: None,
             model: Inspection::new(&fitted.model, fitted.model.to_bytes().len() as u64),
         })
     }

@@ -55,7 +55,7 @@ fn score(value: f32) -> String {
 }
 
 /// A number of bytes or the like, with its thousands set apart.
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::objective::{Worker, log_probs};
 use super::options::Options;
+use super::random::{Stream, stream};
 use super::tape::Tape;
 use crate::base::{TrainableBase, TrainedBase, TrainedStandardNormal};
 use crate::data::Matrix;
@@ -53,6 +54,18 @@ impl Flow {
             features,
         };
         flow.parameters = vec![0.0; flow.layer_parameters() + TrainableBase::<f32>::parameters(&*flow.base)];
+        flow
+    }
+
+    /// The flow that a fit of this shape starts from, on columns that need no standardization, before any row is seen.
+    pub(crate) fn unfitted(features: usize, context: usize, options: &Options) -> Self {
+        let columns = features + context;
+        let mut flow = Self::zeroed(vec![0.0; columns], vec![1.0; columns], features, options);
+        let mut rng = stream(options.seed, Stream::Initialization);
+        let of_layers = flow.layer_parameters();
+        let (layers, base) = flow.parameters.split_at_mut(of_layers);
+        flow.sequence.initialize(layers, &mut rng);
+        TrainableBase::<f32>::initialize(&*flow.base, base, &mut rng);
         flow
     }
 

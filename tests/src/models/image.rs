@@ -10,6 +10,8 @@ use rand::{Rng, RngExt};
 pub enum Style {
     /// Of the size that fitted values have: activations neither vanish nor saturate.
     Fitted,
+    /// The same with splines that are as wide as a fit makes them: what they cost depends on how many readings lie inside.
+    Usual,
     /// As before a fit: the last layer of every net is zero.
     Initial,
     /// The extremes that the rules allow.
@@ -240,6 +242,7 @@ fn single(element: Element<'_>, rule: Rule, rng: &mut impl Rng) -> f32 {
     let sign = if rng.random::<bool>() { 1.0 } else { -1.0 };
     let value = match (element.style, element.name) {
         _ if element.zero => return 0.0,
+        (Style::Usual, "bound") => rng.random_range(4.9..5.1),
         (Style::Hostile, "inverse_bound") => rng.random_range(0.05..10.0),
         (Style::Hostile, _) => {
             *rand::seq::IndexedRandom::choose(&[1e-40, 1e-30, 1e-3, 1.0, 1e3, 1e30][..], rng).expect("not empty")

@@ -3,6 +3,7 @@
 mod bases;
 mod bench;
 mod bits;
+mod costs;
 mod demo;
 mod device;
 mod gallery;
@@ -132,6 +133,18 @@ enum Bench {
         #[arg(long)]
         quick: bool,
     },
+    /// The cost model of `flowlet fit --flash`: predictions for shapes that it was not fitted on, against counts
+    Costs {
+        /// Measures many shapes and fits the model anew, in place of checking it; an interrupted run goes on
+        #[arg(long, conflicts_with = "check")]
+        write: bool,
+        /// Fails if a prediction for a Cortex-M4F or a Cortex-M0 is off by more than 10 %
+        #[arg(long)]
+        check: bool,
+        /// The figures that the model is fitted to [default: tests/cost/shapes.json]
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// What int8 weights cost against f32: log-density, AUROC and false alarms, by data set
     Quantization {
         /// Also measures the sets of this folder: density/SET with train.csv, val.csv and test.csv, and anomaly/SET with
@@ -184,6 +197,10 @@ fn main() -> anyhow::Result<()> {
             bits::run(&bits::Request { points: points.into(), elsewhere: elsewhere.into(), emulator })
         }
         Command::Bench { what: Bench::Bases } => bases::run(),
+        Command::Bench { what: Bench::Costs { write, check, json } } => {
+            let json = json.unwrap_or_else(|| setup::root().join("tests/cost/shapes.json"));
+            costs::run(&costs::Request { json, write, check })
+        }
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
         Command::Bench { what: Bench::Quality { data, density, json, quick } } => {
             quality::run(&quality::Request { data, density, json, quick })

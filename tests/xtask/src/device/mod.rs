@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use flowlet_firmware::message::Response;
 use flowlet_jobs::{ELEMENTARY, Job, KERNELS};
-use flowlet_tests::emulator::{Backend, Board, Build, Call, Conversation, Image, Options, build, run};
+use flowlet_tests::costs::{self, Mean};
+use flowlet_tests::emulator::{Backend, Board, Build, Image, Options, build};
 use flowlet_tests::jobs::{Task, on_device, ordinary_point};
-use flowlet_trainer::model::{Model, rust_source};
+use flowlet_trainer::model::Model;
 use models::{Counted, MODELS};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -121,14 +121,11 @@ fn in_full(board: Board) -> bool {
 /// Scores of other models on one board.
 fn others(board: Board) -> Result<Vec<Figure>> {
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-    let source = directory.path().join("counted.rs");
     let mut baseline = None;
     let counted = MODELS.iter().filter(|counted| counted.everywhere || in_full(board));
     let figure = |counted: &Counted| {
-        let model = counted.model();
-        fs::write(&source, rust_source(&model, "counted.flow"))?;
-        fs::write(source.with_extension("flow"), model.to_bytes())?;
-        let linked = |baseline| build(&Build { board, baseline, model: Some(source.clone()), ..Build::default() });
+        let model = counted.model()?;
+        let linked = |baseline| costs::firmware(board, &model, baseline, directory.path());
         // All models have the same features, so their firmware without scoring is the same.
         let baseline = match &mut baseline {
             Some(baseline) => baseline,
@@ -141,76 +138,21 @@ fn others(board: Board) -> Result<Vec<Figure>> {
 
 /// A score, p-value included, which the firmware has and the baseline has not.
 fn score(board: Board, what: &str, model: &Model, firmware: &Image, baseline: &Image) -> Result<Figure> {
-    let core = model.core();
-    let size = firmware.sections()?.over(&baseline.sections()?, core.size())?;
-    // Readings around what the model was fitted on: a standardization comes first.
-    let features = core.features;
-    let stored: Vec<f32> = model.body().chunks_exact(4).take(2 * features).map(float).collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let readings: Vec<Vec<f32>> = (0..POINTS)
-        .map(|n| {
-            let point = ordinary_point(features, n, &mut rng);
-            let (mean, scales) = stored.split_at(features);
-            point.iter().zip(mean).zip(scales).map(|((z, mean), inverse)| z / inverse + mean).collect()
-        })
-        .collect();
-    let mut conversation = Conversation::new(readings.clone(), 1);
-    let counted = Options { count: Some("flowlet_score".to_owned()), ..Options::default() };
-    let outcome = run(Backend::Rsemu, firmware, &mut conversation, &counted)?.check()?;
-    let answers = conversation.finish()?;
-    let scorer = model.scorer();
-    for (reading, answer) in readings.iter().zip(&answers.readings) {
-        let expected = scorer.assess(reading, &[])?;
-        let Response::Assessment { log_prob, p_value, .. } = *answer else { bail!("{board}: {answer:?}") };
-        let same = (log_prob.to_bits(), p_value.to_bits()) == (expected.log_prob.to_bits(), expected.p_value.to_bits());
-        ensure!(same, "{board} differs from the host: {what} of {reading:?}");
-    }
-    ensure!(answers.readings.len() == POINTS, "{board} answered {} readings of {POINTS}", answers.readings.len());
-    let mean = Mean::of(&outcome.calls);
-    ensure!(
-        mean.stack as usize <= core.ram(),
-        "{what} on {board} takes {} bytes of stack, its type says {}",
-        mean.stack,
-        core.ram()
-    );
+    let score = costs::score(model, firmware, baseline, POINTS).with_context(|| what.to_owned())?;
     Ok(Figure {
         what: what.to_owned(),
         target: board.target().to_owned(),
         core: board.core().to_owned(),
         emulator: Backend::Rsemu.to_string(),
-        instructions: mean.instructions,
-        instructions_max: mean.most,
-        modelled_cycles: mean.cycles,
-        macs: core.layers.macs(),
-        code_bytes: Some(size.code_bytes),
-        model_bytes: core.size(),
-        stack_bytes: mean.stack,
-        static_bytes: size.static_ram_bytes,
+        instructions: score.instructions,
+        instructions_max: score.instructions_max,
+        modelled_cycles: score.modelled_cycles,
+        macs: model.core().layers.macs(),
+        code_bytes: Some(score.code_bytes),
+        model_bytes: score.model_bytes,
+        stack_bytes: score.stack_bytes,
+        static_bytes: score.static_bytes,
     })
-}
-
-fn float(bytes: &[u8]) -> f32 {
-    f32::from_le_bytes(bytes.try_into().expect("chunks of four"))
-}
-
-/// What calls cost.
-struct Mean {
-    instructions: f64,
-    most: u64,
-    cycles: f64,
-    stack: u32,
-}
-
-impl Mean {
-    fn of(calls: &[Call]) -> Self {
-        let mean = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / calls.len() as f64;
-        Self {
-            instructions: mean(|call| call.instructions),
-            most: calls.iter().map(|call| call.instructions).max().unwrap_or(0),
-            cycles: mean(|call| call.cycles),
-            stack: calls.iter().map(|call| call.stack).max().unwrap_or(0),
-        }
-    }
 }
 
 /// A table for each target.

@@ -1,15 +1,15 @@
 //! The models whose scores are counted: one shape in several families and number formats, with random values.
 
+use anyhow::Result;
 use flowlet::model_file::Architecture;
 use flowlet::registry::quads;
 use flowlet::{
     Additive, Affine, AffineCoupling, Chain, Coupling, Detector, Fast, Fixed, Float, Flow, Int8, MaskedAutoregressive,
     Permute, Spline, StandardNormal, Standardize, registry,
 };
-use flowlet_tests::models::{Style, body, host_model};
+use flowlet_tests::costs::random;
+use flowlet_tests::models::Style;
 use flowlet_trainer::model::Model;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 /// What is counted, and its type as data.
 pub struct Counted {
@@ -54,11 +54,7 @@ pub const MODELS: &[Counted] = counted! {
 
 impl Counted {
     /// A model of this type with random values.
-    pub fn model(&self) -> Model {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        // Permutations with which some features never interact are refused: draw others.
-        let mut bodies = std::iter::repeat_with(|| body(self.architecture, Style::Fitted, &mut rng));
-        let body = bodies.find(|body| self.architecture.check_body::<8>(body).is_ok());
-        host_model(self.architecture, &body.unwrap_or_default())
+    pub fn model(&self) -> Result<Model> {
+        random(self.architecture, Style::Fitted)
     }
 }

@@ -214,8 +214,8 @@ impl<T: Real> Left<'_, T> {
             for at in 0..depth {
                 // No map: it is a call for larger arrays.
                 let mut left = [T::zero(); M];
-                for i in 0..M {
-                    left[i] = rows[i][at];
+                for (left, row) in left.iter_mut().zip(&rows) {
+                    *left = row[at];
                 }
                 add_products(simd, &mut sums, left, right(at));
             }

@@ -4,6 +4,7 @@ mod regression;
 mod shapes;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -116,8 +117,8 @@ fn measure(board: Board, shapes: &[Shape], figures: &mut Vec<Figure>, path: Opti
         }
         eprintln!("{}: {shape}", board.core());
         let model = shape.model()?;
-        if !baselines.contains_key(&shape.features) {
-            baselines.insert(shape.features, costs::firmware(board, &model, true, folder.path())?);
+        if let Entry::Vacant(place) = baselines.entry(shape.features) {
+            place.insert(costs::firmware(board, &model, true, folder.path())?);
         }
         let firmware = costs::firmware(board, &model, false, folder.path())?;
         let score = costs::score(&model, &firmware, &baselines[&shape.features], POINTS)

@@ -138,7 +138,12 @@ impl Job {
     /// What decides the bits of the model.
     fn identity(&self) -> Identity {
         let Self { readings, split, calibration, .. } = self;
-        let options = json!({ "options": self.candidates, "false_alarm_rate": self.false_alarm_rate });
+        // By name where there is one, so that what differs can be told.
+        let options = match &self.candidates[..] {
+            [one] => json!(one),
+            all => json!(all),
+        };
+        let options = json!({ "options": options, "false_alarm_rate": self.false_alarm_rate });
         let names = readings.features.iter().chain(&readings.context).chain(&readings.units);
         let table = Fingerprint::default().matrix(&readings.values).matrix(&readings.incomplete.values);
         let parts = [&split.train, &split.selection, &split.imputed];

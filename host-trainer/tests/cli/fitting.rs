@@ -30,6 +30,29 @@ fn fit_writes_the_model_its_twin_its_source_and_a_report() {
 }
 
 #[test]
+fn what_is_left_open_goes_by_the_table_and_the_effort() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 0, 1));
+    let line =
+        "fit train.csv --out pump.flow --ignore kind,run,anomaly --epochs 3 --false-alarm-rate 0.05 --json fit.json";
+    folder.succeed(line);
+    let parameters = |folder: &Folder| folder.json("fit.json")["parameters"].as_u64().expect("a number");
+    // Too few rows for the bins of splines.
+    assert_eq!(folder.json("fit.json")["family"], "maf");
+    let small = parameters(&folder);
+    folder.write("train.csv", &readings(6000, 0, 1));
+    folder.succeed(&format!("{line} --effort quick"));
+    assert_eq!(folder.json("fit.json")["family"], "maf-spline");
+    assert!(parameters(&folder) > small);
+    folder.succeed(&format!("{line} --effort best --family nice"));
+    assert_eq!(folder.json("fit.json")["family"], "nice");
+    assert_eq!(
+        folder.fail(&format!("{line} --effort best --checkpoint run.ckpt")),
+        "error: --checkpoint: is of one fit, and --effort best makes several (leave out one of the two)\n"
+    );
+}
+
+#[test]
 fn the_report_says_what_quantization_does_to_each_layer() {
     let folder = Folder::new();
     folder.write("train.csv", &readings(600, 60, 1));

@@ -97,7 +97,7 @@ impl Folder {
 }
 
 /// A model in a moment: small, few passes, and few readings to calibrate on.
-const QUICK: &str = "--layers 4 --hidden 8 --epochs 150 --false-alarm-rate 0.05";
+const QUICK: &str = "--family realnvp --layers 4 --hidden 8 --epochs 150 --false-alarm-rate 0.05";
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{Folder, readings};
 
-const LINE: &str = "fit train.csv --label anomaly --ignore kind,run --layers 4 --hidden 16 --false-alarm-rate 0.05 --quiet \
+const LINE: &str = "fit train.csv --label anomaly --ignore kind,run --family realnvp --layers 4 --hidden 16 --false-alarm-rate 0.05 --quiet \
                     --epochs 150 --quantization-budget 0";
 
 fn folder() -> Folder {

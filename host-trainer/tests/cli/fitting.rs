@@ -37,7 +37,7 @@ fn what_is_left_open_goes_by_the_table_and_the_effort() {
         "fit train.csv --out pump.flow --ignore kind,run,anomaly --epochs 3 --false-alarm-rate 0.05 --json fit.json";
     folder.succeed(line);
     let parameters = |folder: &Folder| folder.json("fit.json")["parameters"].as_u64().expect("a number");
-    // Too few rows for the bins of splines.
+    // Too few numbers for splines.
     assert_eq!(folder.json("fit.json")["family"], "maf");
     let small = parameters(&folder);
     folder.write("train.csv", &readings(6000, 0, 1));

@@ -27,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fit a model to normal readings: train, quantize, calibrate, report
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Make a model of weights that zuko, nflows or normflows trained
     Import(ImportArgs),
     /// Measure how well a model tells anomalies from normal readings

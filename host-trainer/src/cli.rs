@@ -33,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fit a model to normal readings: train, quantize, calibrate, report
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Fit a model to each of many tables, such as those of a fleet of devices
     FitMany(FitManyArgs),
     /// Make a model of weights that zuko, nflows or normflows trained

@@ -2,7 +2,7 @@
 
 use flowlet_tests::costs::{HELD_OUT, POINTS, firmware, score};
 use flowlet_tests::emulator::Board;
-use flowlet_trainer::cost::{Target, estimate};
+use flowlet_trainer::cost::{TOLERANCE, Target, estimate};
 
 /// A few shapes; `cargo xtask bench costs --check` compares all.
 #[test]
@@ -25,7 +25,7 @@ fn costs_of_shapes_that_were_not_measured_are_predicted_within_a_tenth() {
             ] {
                 let error = predicted as f64 / counted - 1.0;
                 println!("{board}, {shape}: {counted:.0} {what}, predicted {predicted} ({:+.1} %)", 100.0 * error);
-                assert!(error.abs() <= 0.1, "{board}, {shape}: {counted:.0} {what}, predicted {predicted}");
+                assert!(error.abs() <= TOLERANCE, "{board}, {shape}: {counted:.0} {what}, predicted {predicted}");
             }
         }
     }

@@ -40,14 +40,15 @@ impl Budget {
         [flash, ram, instructions].into_iter().flatten()
     }
 
-    /// Whether a cost is within every limit.
+    /// Whether a cost is within every limit, though it turn out as high as it may.
     pub fn allows(&self, cost: &Cost) -> bool {
-        self.quantities().all(|quantity| (quantity.spent)(cost) <= quantity.limit)
+        self.share(cost) <= 1.0
     }
 
-    /// The share of its limit that the scarcest quantity takes; above 1 for what does not fit.
+    /// The share of its limit that the scarcest quantity takes at most; above 1 for what does not fit.
     pub fn share(&self, cost: &Cost) -> f64 {
-        self.quantities().map(|quantity| (quantity.spent)(cost) as f64 / quantity.limit as f64).fold(0.0, f64::max)
+        let most = cost.at_most();
+        self.quantities().map(|quantity| (quantity.spent)(&most) as f64 / quantity.limit as f64).fold(0.0, f64::max)
     }
 }
 
@@ -76,12 +77,11 @@ pub enum SearchError {
 
 /// What the smallest candidate takes of what there is too little of.
 fn needs(budget: &Budget, smallest: &Candidate) -> String {
+    let most = smallest.cost.at_most();
     let short: Vec<String> = budget
         .quantities()
-        .filter(|quantity| (quantity.spent)(&smallest.cost) > quantity.limit)
-        .map(|Quantity { name, limit, spent }| {
-            format!("{} {name} of {}", thousands(spent(&smallest.cost)), thousands(limit))
-        })
+        .filter(|quantity| (quantity.spent)(&most) > quantity.limit)
+        .map(|Quantity { name, limit, spent }| format!("{} {name} of {}", thousands(spent(&most)), thousands(limit)))
         .collect();
-    format!("the one that comes closest, {smallest}, needs {}", short.join(" and "))
+    format!("the one that comes closest, {smallest}, needs up to {}", short.join(" and "))
 }

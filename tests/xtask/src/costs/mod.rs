@@ -12,14 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 use flowlet_tests::costs::{self, HELD_OUT, POINTS, Score, Shape};
 use flowlet_tests::emulator::{Board, Image};
 use flowlet_trainer::cost::work::{self, Work};
-use flowlet_trainer::cost::{Coefficients, Target, estimate};
+use flowlet_trainer::cost::{Coefficients, TOLERANCE, Target, estimate};
 use serde::{Deserialize, Serialize};
 
 use crate::setup;
 use regression::prices;
-
-/// How far off a prediction for one of the boards of [`CHECKED`] may be.
-const TOLERANCE: f64 = 0.1;
 
 /// The boards whose predictions are held to the tolerance: with and without an FPU. On others they are shown.
 const CHECKED: [Board; 2] = [Board::Mps2An386, Board::Microbit];

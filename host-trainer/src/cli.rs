@@ -418,9 +418,8 @@ mod tests {
     #[test]
     fn lists_and_options_parse() {
         let line = "flowlet fit a.csv --out a.flow --ignore x,y --ignore z --split ordered --false-alarm-rate 1e-3";
-        let Command::Fit(FitArgs { options: args, .. }) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
-            panic!()
-        };
+        let Command::Fit(fit) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!() };
+        let args = fit.options;
         assert_eq!(args.ignore, ["x", "y", "z"]);
         assert_eq!((args.split, args.false_alarm_rate, args.seed), (Split::Ordered, 1e-3, 0));
     }

@@ -140,7 +140,7 @@ fn a_search_finds_the_same_whatever_the_number_of_threads() {
         quantization_steps: &[0.0; FEATURES],
     };
     let options = Options { epochs: 100, ..Options::for_features(FEATURES) };
-    let budget = budget(Some(5000), None, None);
+    let budget = budget(Some(9000), None, None);
     let chosen = Chosen { hidden_layers: Some(1), bins: Some(4), ..NOTHING };
     let all = candidates(FEATURES, 0, &options, &chosen, &budget).unwrap();
     let found = |threads, cancelled| {

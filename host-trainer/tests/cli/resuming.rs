@@ -29,9 +29,13 @@ fn kill_after_a_checkpoint(folder: &Folder, line: &str) {
 #[test]
 fn a_killed_fit_goes_on_to_the_same_files() {
     let folder = folder();
-    folder.succeed(&format!("{LINE} --out whole.flow --json whole.json"));
-    assert!(folder.json("whole.json")["quantization"]["fine_tuning"].is_object(), "both descents are in it");
-    let line = format!("{LINE} --out pump.flow --checkpoint run.ckpt --checkpoint-every 0");
+    // One whose weights are fine-tuned: both descents are to be in it.
+    let is_tuned = |seed: &u32| {
+        folder.succeed(&format!("{LINE} --seed {seed} --out whole.flow --json whole.json"));
+        folder.json("whole.json")["quantization"]["fine_tuning"].is_object()
+    };
+    let seed = (0..20).find(is_tuned).expect("of twenty fits one loses by int8");
+    let line = format!("{LINE} --seed {seed} --out pump.flow --checkpoint run.ckpt --checkpoint-every 0");
     for _ in 0..4 {
         kill_after_a_checkpoint(&folder, &line);
     }

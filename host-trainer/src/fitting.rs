@@ -121,7 +121,9 @@ pub fn fit(
     }
     let (training, selection) = (readings.values.select(&split.train), readings.values.select(&split.selection));
     let steps = quantization_steps(&training);
-    let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
+    let stored = readings.large.as_ref().map(|large| &large.training);
+    let data =
+        TrainingData { features, training: &training, stored, validation: &selection, quantization_steps: &steps };
     if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
         check_range(readings)?;
     }
@@ -137,7 +139,7 @@ pub fn fit(
             .collect(),
         training: Training {
             seed: options.seed,
-            training_rows: split.train.len() as u32,
+            training_rows: data.rows() as u32,
             selection_rows: split.selection.len() as u32,
             calibration_rows: calibration.rows() as u32,
             epochs: fitted.summary.best_epoch as u32,
@@ -214,7 +216,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::data::{Roles, SplitOptions, Table};
+    use crate::data::{Bounds, Gathered, Roles, SplitOptions, Table};
     use crate::train::Architecture;
 
     /// Readings on a grid, their parts, and how to fit them in a moment.
@@ -249,6 +251,29 @@ mod tests {
             readings.values.values_mut()[2 * row] += 0.001 * i as f32;
         }
         assert_eq!(before, model(&readings));
+    }
+
+    /// In several windows a pass, and so many rows to select and calibrate on that a small model is calibrated.
+    #[test]
+    fn a_large_table_gives_the_same_model_from_memory_and_from_a_file() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let rows = 2 * train::PASS_ROWS;
+        let row = |_| format!("{:.3},{:.3}\n", rng.random::<f32>(), rng.random::<f32>());
+        let text = "a,b\n".to_owned() + &(0..rows).map(row).collect::<String>();
+        let table = Table::parse("r.csv", text.as_bytes()).unwrap();
+        let bounds = Bounds { values: 1 << 16, sampled_values: 0, sampled: 2000, calibrated: 500, selected: 500 };
+        let (_, _, options) = example();
+        let model = |limit| {
+            let gathered = Gathered::of_table(&table, &Roles::default(), limit).unwrap();
+            let (readings, split) = gathered.divide_within(&SplitOptions::default(), &bounds).unwrap();
+            assert_eq!(readings.large.as_ref().unwrap().training.is_in_file(), limit == 0);
+            let fitted = fitted(&readings, &split, &Options { steps: 1500, ..options.clone() }).unwrap();
+            assert_eq!((fitted.summary.steps, fitted.summary.epochs), (1500, 3), "two passes an epoch");
+            assert!(fitted.summary.best_epoch > 0);
+            assert_eq!(fitted.model.metadata().training.training_rows as usize, rows - 1000);
+            fitted.model.to_bytes()
+        };
+        assert!(model(0) == model(usize::MAX));
     }
 
     #[test]

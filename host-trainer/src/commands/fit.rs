@@ -11,23 +11,25 @@ use super::output::{Output, to_stdout};
 use super::progress::Bar;
 use super::{files, interrupt};
 use crate::cli::FitArgs;
-use crate::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, notes};
+use crate::data::{self, Gathered, Matrix, Readings, Roles, Split, SplitOptions, notes};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
 use crate::model::{Model, rust_source};
 use crate::quantization;
-use crate::report::{FitReport, Parts, to_json};
+use crate::report::{FitReport, Parts, Seconds, to_json};
 use crate::train::{Architecture, Options};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
     let outputs = Outputs::prepare(args)?;
-    let table = Table::read(&args.readings)?;
-    let mut readings = Readings::for_fitting(&table, &args.roles())?;
+    let begin = Instant::now();
+    let gathered = Gathered::for_fitting(&mut *data::open(&args.readings)?, &args.roles(), args.memory)?;
+    let reading = begin.elapsed().as_secs_f64();
+    let supports = supports(args, &gathered)?;
+    let (mut readings, split, calibration) = divide(args, gathered)?;
     readings.name_units(&args.unit)?;
-    let (split, calibration) = divide(args, &readings)?;
     if !args.quiet {
-        notes(&table, &readings).iter().for_each(|note| eprintln!("note: {note}"));
+        notes(&readings).iter().for_each(|note| eprintln!("note: {note}"));
     }
 
     let cancel = interrupt::flag()?;
@@ -36,7 +38,6 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
             "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
         );
     }
-    let supports = supports(args, &table, &readings)?;
     let options = options(args, supports, readings.features.len());
     let threads = ThreadPoolBuilder::new().num_threads(args.threads.map_or(0, usize::from)).build()?;
     let mut bar = Bar::new(args.quiet);
@@ -45,7 +46,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
         .install(|| fitting::fit(&readings, &split, &calibration, args.false_alarm_rate, &options, &mut bar, &cancel));
     bar.finish();
     let fitted = fitted?;
-    let seconds = begin.elapsed().as_secs_f64();
+    let seconds = Seconds { reading, fitting: begin.elapsed().as_secs_f64() };
 
     let parts = Parts { readings: &readings, split: &split, calibration: &calibration };
     let report = threads.install(|| FitReport::new(&fitted, &parts, seconds))?;
@@ -65,7 +66,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
 }
 
 /// The parts of the readings, and the rows of calibration: held-back ones, or those of `--val`.
-fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
+fn divide(args: &FitArgs, gathered: Gathered) -> Result<(Readings, Split, Matrix)> {
     let options = SplitOptions {
         order: args.split.into(),
         false_alarm_rate: args.false_alarm_rate,
@@ -73,39 +74,39 @@ fn divide(args: &FitArgs, readings: &Readings) -> Result<(Split, Matrix)> {
         ..SplitOptions::default()
     };
     let Some(path) = &args.val else {
-        let split = Split::new(readings, &options)?;
+        let (readings, split) = gathered.divide(&options)?;
         let calibration = readings.values.select(&split.calibration);
-        return Ok((split, calibration));
+        return Ok((readings, split, calibration));
     };
-    let table = Table::read(path)?;
-    let label = args.label.clone().filter(|label| table.columns().contains(label));
+    let mut source = data::open(path)?;
+    let label = args.label.clone().filter(|label| source.columns().contains(label));
     if let (Some(missing), None, false) = (&args.label, &label, args.quiet) {
-        eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", table.file());
+        eprintln!("note: {} has no column `{missing}`: all of its readings count as normal", source.file());
     }
-    let roles = Roles { label, context: readings.context.clone(), ..Roles::default() };
-    let validation = Readings::with_features(&table, &readings.features, &roles)?;
-    Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
+    let roles = Roles { label, context: gathered.context().to_vec(), ..Roles::default() };
+    let validation = Gathered::with_features(&mut *source, gathered.features(), &roles, args.memory)?;
+    let validation = validation.into_validation(&options)?;
+    let (readings, split) = gathered.divide_beside(&validation, &options)?;
+    Ok((readings, split, validation.values))
 }
 
 /// Where the readings of each feature can be.
-fn supports(args: &FitArgs, table: &Table, readings: &Readings) -> Result<Vec<Support>> {
+fn supports(args: &FitArgs, gathered: &Gathered) -> Result<Vec<Support>> {
     let positive = args.positive.iter().map(|column| (column, Support::Positive, "--positive"));
     let bounded = args.bounded.iter().map(|(column, support)| (column, *support, "--bounded"));
-    let mut supports = vec![Support::All; readings.features.len()];
+    let features = gathered.features();
+    let mut supports = vec![Support::All; features.len()];
     for (column, support, option) in positive.chain(bounded) {
-        let Some(feature) = readings.features.iter().position(|feature| feature == column) else {
-            bail!("{option} {column}: is no feature; the features are {}", readings.features.join(", "));
+        let Some(feature) = features.iter().position(|feature| feature == column) else {
+            bail!("{option} {column}: is no feature; the features are {}", features.join(", "));
         };
         if supports[feature] != Support::All {
             bail!("{option} {column}: its range is given twice");
         }
-        if let Some(row) = (0..readings.values.rows()).find(|row| !support.contains(readings.values.row(*row)[feature]))
-        {
+        if let Some((place, value)) = gathered.find(feature, |value| !support.contains(value))? {
             bail!(
-                "{}:{}: column `{column}`: {:?} is outside of its range ({option}): remove the row, or widen the range",
-                readings.file,
-                table.line(readings.rows[row]),
-                readings.values.row(row)[feature],
+                "{}:{place}: column `{column}`: {value:?} is outside of its range ({option}): remove the row, or widen the range",
+                gathered.file(),
             );
         }
         supports[feature] = support;

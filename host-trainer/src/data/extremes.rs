@@ -18,15 +18,20 @@ pub(super) struct Usual {
 impl Usual {
     /// `None` for a column without extreme values: its standard deviation is no more than ten times the range between
     /// its first and last hundredth, or that range is nothing, as with a flag that is seldom set.
-    pub(super) fn of(mut values: Vec<f32>) -> Option<Self> {
-        values.sort_unstable_by(f32::total_cmp);
-        let last = values.len().checked_sub(1)?;
-        let outside = last.div_ceil(100);
-        let usual = Self { low: f64::from(values[outside]), high: f64::from(values[last - outside]) };
+    pub(super) fn of(values: Vec<f32>) -> Option<Self> {
         let count = values.len() as f64;
         let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
         let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
-        (usual.range() > 0.0 && 10.0 * usual.range() < variance.sqrt()).then_some(usual)
+        Self::among(values, variance.sqrt())
+    }
+
+    /// The same by a sample of the column and the standard deviation of all of it.
+    pub(super) fn among(mut sample: Vec<f32>, deviation: f64) -> Option<Self> {
+        sample.sort_unstable_by(f32::total_cmp);
+        let last = sample.len().checked_sub(1)?;
+        let outside = last.div_ceil(100);
+        let usual = Self { low: f64::from(sample[outside]), high: f64::from(sample[last - outside]) };
+        (usual.range() > 0.0 && 10.0 * usual.range() < deviation).then_some(usual)
     }
 
     fn range(self) -> f64 {

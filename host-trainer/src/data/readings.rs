@@ -1,6 +1,8 @@
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{DataError, Matrix, Table};
+use super::gathered::{Columns, Gathered};
+use super::trend::Trend;
+use super::{DataError, Matrix, Places, Split, Store, Table};
 
 /// What the columns of a table are when they are not features.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub struct Roles {
     pub ignore: Vec<String>,
 }
 
-/// The normal readings of a table.
+/// The normal readings of a table that are in memory: all of them, or, of a table that is too large for that, those that
+/// are held back and a sample of those that are trained on.
 #[derive(Clone, Debug)]
 pub struct Readings {
     /// Where they are from, for messages.
@@ -28,12 +31,29 @@ pub struct Readings {
     pub units: Vec<String>,
     /// One reading a row, its features and behind them its context, in the units of the file.
     pub values: Matrix,
-    /// For each reading its row in the table.
-    pub rows: Vec<usize>,
+    /// Where in the file each reading is.
+    pub places: Places,
+    /// How each feature goes from reading to reading.
+    pub trends: Vec<Trend>,
     /// The groups they are divided into, if a column does that.
     pub groups: Option<Groups>,
     /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers.
     pub anomalies: Matrix,
+    /// All readings, where those in memory are not all.
+    pub large: Option<Large>,
+}
+
+/// A table of which only a part is in memory.
+#[derive(Clone, Debug)]
+pub struct Large {
+    /// The readings that are trained on, in the order of the file.
+    pub training: Arc<Store>,
+    /// Normal readings in the file.
+    pub rows: usize,
+    /// Those of them that are left out for extreme values.
+    pub extreme: usize,
+    /// Rows labelled as anomalies.
+    pub anomalies: usize,
 }
 
 /// Rows that belong together.
@@ -54,32 +74,16 @@ impl Readings {
     /// If a role names a column that is not there or two roles name the same, if no feature or no normal row is left,
     /// if a cell is no number, if a row has no group, or if a feature is constant.
     pub fn for_fitting(table: &Table, roles: &Roles) -> Result<Self, DataError> {
-        let mut taken: HashMap<&str, &'static str> = HashMap::new();
-        let named = roles.label.iter().map(|name| (name, "--label"));
-        let named = named.chain(roles.group.iter().map(|name| (name, "--group")));
-        let named = named.chain(roles.context.iter().map(|name| (name, "--context")));
-        for (name, option) in named.chain(roles.ignore.iter().map(|name| (name, "--ignore"))) {
-            table.column(name, Some(option))?;
-            match taken.insert(name, option) {
-                Some(first) if first != option => {
-                    return Err(DataError::TwoRoles { column: name.clone(), first, second: option });
-                }
-                _ => {}
-            }
-        }
-        let features: Vec<String> =
-            table.columns().iter().filter(|name| !taken.contains_key(name.as_str())).cloned().collect();
-        if features.is_empty() {
-            return Err(DataError::NoFeatures { file: table.file().to_owned(), columns: table.columns().to_vec() });
-        }
-        let readings = Self::normal(table, &features, None, roles).map_err(|mut error| {
-            if let DataError::Cell { cell, .. } = &mut error {
-                cell.can_ignore = true;
-            }
-            error
-        })?;
-        readings.refuse_constants(table)?;
-        Ok(readings)
+        Gathered::of(table, Columns::for_fitting(table.file(), table.columns(), roles)?)?.into_readings()
+    }
+
+    /// Every normal reading of `table`, with the features of another: matched by name, in that order.
+    ///
+    /// # Errors
+    /// If a feature, the label or the group has no column, if no normal row is left, if a cell is no number, or if a
+    /// row has no group.
+    pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
+        Gathered::of(table, Columns::with_features(table.file(), table.columns(), features, roles)?)?.into_readings()
     }
 
     /// The name of a column of `values`.
@@ -90,13 +94,24 @@ impl Readings {
         self.features.get(column).unwrap_or_else(|| &self.context[column - self.features.len()])
     }
 
-    /// Every normal reading of `table`, with the features of another: matched by name, in that order.
-    ///
-    /// # Errors
-    /// If a feature, the label or the group has no column, if no normal row is left, if a cell is no number, or if a
-    /// row has no group.
-    pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
-        Self::normal(table, features, Some("a feature of the readings that are fitted"), roles)
+    /// How many normal readings there are, in memory or not.
+    pub fn count(&self) -> usize {
+        self.large.as_ref().map_or(self.values.rows(), |large| large.rows)
+    }
+
+    /// How many rows are labelled as anomalies; those in memory are all numbers, and not too many.
+    pub fn anomalous(&self) -> usize {
+        self.large.as_ref().map_or(self.anomalies.rows(), |large| large.anomalies)
+    }
+
+    /// How many of them are trained on, in memory or not.
+    pub fn trained(&self, split: &Split) -> usize {
+        self.large.as_ref().map_or(split.train.len(), |large| large.training.rows())
+    }
+
+    /// How many of them are left out for extreme values.
+    pub fn extreme(&self, split: &Split) -> usize {
+        split.extreme.len() + self.large.as_ref().map_or(0, |large| large.extreme)
     }
 
     /// Names the units of features: pairs of a feature and its unit.
@@ -114,81 +129,5 @@ impl Readings {
             self.units[feature].clone_from(unit);
         }
         Ok(())
-    }
-
-    fn normal(table: &Table, features: &[String], needed_by: Option<&str>, roles: &Roles) -> Result<Self, DataError> {
-        let mut columns = table.columns_of(features, needed_by)?;
-        columns.extend(table.columns_of(&roles.context, Some("a context value (--context)"))?);
-        let labels = match &roles.label {
-            Some(label) => Some((label, table.labels(table.column(label, Some("--label"))?)?)),
-            None => None,
-        };
-        let normal: Vec<usize> = match &labels {
-            Some((_, anomalous)) => (0..table.rows()).filter(|&row| !anomalous[row]).collect(),
-            None => (0..table.rows()).collect(),
-        };
-        if let (Some((label, _)), true) = (&labels, normal.is_empty()) {
-            let (file, column) = (table.file().to_owned(), (*label).clone());
-            return Err(DataError::NoNormalRows { file, column, rows: table.rows() });
-        }
-        let anomalous = labels.iter().flat_map(|(_, anomalous)| (0..table.rows()).filter(|&row| anomalous[row]));
-        let anomalies: Vec<f32> = anomalous.filter_map(|row| table.numbers(row, &columns).ok()).flatten().collect();
-        let anomalies = Matrix::new(anomalies.len() / columns.len(), columns.len(), anomalies);
-        let groups = match &roles.group {
-            Some(name) => Some(Groups::new(table, name, &normal)?),
-            None => None,
-        };
-        Ok(Self {
-            file: table.file().to_owned(),
-            features: features.to_vec(),
-            context: roles.context.clone(),
-            units: vec![String::new(); columns.len()],
-            values: table.matrix(&normal, &columns)?,
-            rows: normal,
-            groups,
-            anomalies,
-        })
-    }
-
-    fn refuse_constants(&self, table: &Table) -> Result<(), DataError> {
-        let constant = |column: &usize| self.values.column(*column).all(|value| value == self.values.row(0)[*column]);
-        let columns: Vec<_> = (0..self.values.columns())
-            .filter(constant)
-            .map(|column| (self.name(column).to_owned(), self.values.row(0)[column]))
-            .collect();
-        if columns.is_empty() || self.values.rows() < 2 {
-            return Ok(());
-        }
-        let (file, rows) = (self.file.clone(), self.values.rows());
-        for (name, value) in &columns {
-            let column = table.column(name, None)?;
-            let number = |row: usize| table.text(row, column).parse::<f64>().ok();
-            if let Some(&other) = self.rows.iter().find(|&&row| number(row) != number(self.rows[0])) {
-                let texts = [self.rows[0], other].map(|row| table.text(row, column).to_owned());
-                return Err(DataError::ConstantInF32 { file, column: name.clone(), texts, value: *value, rows });
-            }
-        }
-        Err(DataError::Constant { file, columns, rows })
-    }
-}
-
-impl Groups {
-    fn new(table: &Table, column: &str, rows: &[usize]) -> Result<Self, DataError> {
-        let position = table.column(column, Some("--group"))?;
-        if let Some(&row) = rows.iter().find(|&&row| table.text(row, position).is_empty()) {
-            let (file, line, column) = (table.file().to_owned(), table.line(row), column.to_owned());
-            return Err(DataError::NoGroup { file, line, column });
-        }
-        let (_, of_all_rows) = table.groups(position);
-        // Numbered anew, as a group may hold nothing but anomalies.
-        let mut numbers = HashMap::new();
-        let of_rows = rows
-            .iter()
-            .map(|&row| {
-                let next = numbers.len();
-                *numbers.entry(of_all_rows[row]).or_insert(next)
-            })
-            .collect();
-        Ok(Self { column: column.to_owned(), of_rows, count: numbers.len() })
     }
 }

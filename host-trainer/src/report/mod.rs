@@ -3,10 +3,11 @@
 mod evaluation;
 mod fit;
 mod inspection;
+mod memory;
 mod quantization;
 
 pub use evaluation::{Evaluation, Kind, Measures};
-pub use fit::{FitReport, Parts};
+pub use fit::{FitReport, Parts, Seconds};
 pub use inspection::Inspection;
 
 use serde::Serialize;

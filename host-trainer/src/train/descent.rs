@@ -10,12 +10,14 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::batch::Batch;
+use super::error::FitError;
 use super::fit::{Stop, Summary};
 use super::objective::{CHUNK_ROWS, Objective, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
 use super::options::Options;
 use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
+use super::windows::{Training, Windows};
 use crate::data::Matrix;
 use crate::layers::Trainable;
 
@@ -26,9 +28,14 @@ const MAX_DIVERGENCES: usize = 8;
 pub(crate) trait Loss {
     /// Training rows.
     fn rows(&self) -> usize;
+    /// Gets the rows of a pass ready, counted from 0, and returns how many there are; `None` if there can be none, which ends
+    /// the descent.
+    fn begin(&mut self, _pass: usize) -> Option<usize> {
+        Some(self.rows())
+    }
     /// Marks the parameters that decay.
     fn mark_decayed(&self, marks: &mut [bool]);
-    /// Mean loss of the given training rows; its gradient goes to `gradient`. Random numbers are those of the step.
+    /// Mean loss of the given rows of the pass; its gradient goes to `gradient`. Random numbers are those of the step.
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64;
     /// Mean loss of the validation rows: in every call of the same rows and random numbers.
     fn validation(&self, parameters: &[f32]) -> f64;
@@ -42,15 +49,14 @@ pub(crate) fn descend(
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> (Vec<f32>, Summary) {
-    let batches = batches(loss.rows(), options.batch_rows);
-    let total = options.epochs.saturating_mul(batches.len()).min(options.steps);
+    let total = options.epochs.saturating_mul(loss.rows().div_ceil(options.batch_rows)).min(options.steps);
     let mut schedule = Schedule { peak: options.learning_rate, warm_up: options.warm_up.min(total / 10), total };
     let mut decayed = vec![false; parameters.len()];
     loss.mark_decayed(&mut decayed);
     let weight_decay = options.weight_decay(loss.rows(), parameters.len());
     let mut adam = Adam::new(decayed.clone(), weight_decay);
     let mut shuffle = stream(options.seed, Stream::Shuffle);
-    let mut order: Vec<usize> = (0..loss.rows()).collect();
+    let (mut order, mut batches) = (Vec::new(), Vec::new());
     let mut gradient = vec![0.0; parameters.len()];
 
     let mut averaged = parameters.clone();
@@ -64,6 +70,11 @@ pub(crate) fn descend(
         stop: Stop::Finished,
     };
     while summary.steps < total {
+        let Some(rows) = loss.begin(summary.epochs) else { break };
+        if rows != order.len() {
+            order = (0..rows).collect();
+            batches = in_batches(rows, options.batch_rows);
+        }
         order.shuffle(&mut shuffle);
         let mut training_loss = Mean::default();
         for batch in batches.iter().take(total - summary.steps) {
@@ -126,7 +137,7 @@ pub(crate) fn descend(
 }
 
 /// Splits a pass over `rows` into batches of nearly equal size.
-fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
+fn in_batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
     let count = rows.div_ceil(batch_rows);
     (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect()
 }
@@ -146,7 +157,7 @@ pub(crate) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a V
 pub(super) struct Rows<'a> {
     /// Columns that are features; the others are context.
     pub features: usize,
-    pub training: &'a Matrix,
+    pub training: Training<'a>,
     pub validation: &'a Matrix,
     /// Per feature the width of the uniform noise that each use of a training row adds.
     pub widths: &'a [f32],
@@ -177,6 +188,7 @@ impl Rows<'_> {
 pub(super) struct Likelihood<'a> {
     objective: Objective<'a>,
     rows: Rows<'a>,
+    windows: Windows<'a>,
     seed: u64,
     workers: Vec<Worker<f32>>,
 }
@@ -185,13 +197,23 @@ impl<'a> Likelihood<'a> {
     pub fn new(objective: Objective<'a>, rows: Rows<'a>, options: &Options) -> Self {
         let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        Self { objective, rows, seed: options.seed, workers }
+        let windows = Windows::new(rows.training, options.seed);
+        Self { objective, rows, windows, seed: options.seed, workers }
+    }
+
+    /// Fails if training rows could not be read.
+    pub fn checked(&mut self) -> Result<(), FitError> {
+        self.windows.checked()
     }
 }
 
 impl Loss for Likelihood<'_> {
     fn rows(&self) -> usize {
-        self.rows.training.rows()
+        self.windows.rows()
+    }
+
+    fn begin(&mut self, pass: usize) -> Option<usize> {
+        self.windows.begin(pass)
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
@@ -200,13 +222,13 @@ impl Loss for Likelihood<'_> {
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
-        let Self { objective, rows: table, seed, ref mut workers } = *self;
-        let share = 1.0 / rows.len() as f32;
+        let Self { objective, rows: table, ref windows, seed, ref mut workers } = *self;
+        let (window, share) = (windows.current(), 1.0 / rows.len() as f32);
         let first_chunk = step * workers.len();
         let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
-            worker.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            worker.gather(rows.iter().map(|row| window.row(*row)), table.features, table.context());
             table.add_noise(&mut worker.batch, &mut rng);
             worker.differentiate(objective, parameters, share);
         });

@@ -4,6 +4,7 @@
 //! fit.rs         a table and options in, a fitted model and a summary out
 //! fine_tuning.rs training goes on with rounded weights
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
+//! windows.rs     which rows a pass takes, and where from
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
 //! exp.rs         exponentials and logarithms that vectorize
 //! matching.rs    another objective, of the velocities of continuous flows
@@ -38,6 +39,7 @@ mod standardize;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 pub use batch::Batch;
 pub use error::FitError;
@@ -52,3 +54,4 @@ pub use permutation::orders;
 pub use progress::{Epoch, Progress};
 pub use real::Real;
 pub use tape::Tape;
+pub use windows::PASS_ROWS;

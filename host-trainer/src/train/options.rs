@@ -24,7 +24,7 @@ pub struct Options {
     /// Limit of the number of steps, which takes precedence over `epochs`: what bounds the time of a fit, since nothing
     /// reads a clock.
     pub steps: usize,
-    /// Passes without a better validation loss after which the fit ends.
+    /// Passes without a better validation loss after which the fit ends; a pass has at most [`super::PASS_ROWS`] rows.
     pub patience: usize,
     /// Decoupled decay of the weights, not the biases, per unit of learning rate; `None` takes `0.02 * parameters /
     /// rows`, at most 0.2.

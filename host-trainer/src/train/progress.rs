@@ -1,6 +1,6 @@
 //! What a fit says while it runs.
 
-/// State after one pass over the training rows. Losses are mean negative log-densities in nats, in standardized units.
+/// State after one pass over the training rows, or over [`super::PASS_ROWS`] of them where there are more. Losses are mean negative log-densities in nats, in standardized units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Counted from 1.
@@ -21,7 +21,7 @@ pub struct Epoch {
 
 /// Told how a fit goes; `()` ignores it.
 pub trait Progress {
-    /// After every pass over the training rows.
+    /// After every pass.
     fn epoch(&mut self, _state: &Epoch) {}
 
     /// A step gave a loss that is no number: the best weights were restored and the learning rate, now `learning_rate`

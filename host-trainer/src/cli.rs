@@ -13,7 +13,7 @@ use crate::train::{BaseFamily, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
-/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name.
+/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name. A build with the feature `columnar` reads Parquet and Arrow IPC as well.
 #[derive(Debug, Parser)]
 #[command(name = "flowlet", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
@@ -96,7 +96,7 @@ pub struct FitArgs {
     /// Threads to train on; the model does not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Memory that readings may take: of more than that, training goes through a temporary file
+    /// Memory that readings may take; above it training goes through a temporary file, and gives the same model
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
     pub memory: usize,
     /// No progress and no report

@@ -77,7 +77,8 @@ impl Gathered {
     pub fn into_validation(mut self, options: &SplitOptions) -> Result<Readings, DataError> {
         if self.is_large(&Bounds::DEFAULT) {
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-            let mut draw = Draw { wanted: most_calibrated(options, &Bounds::DEFAULT), left: self.store.rows() };
+            let wanted = rows_needed(options.false_alarm_rate).max(Bounds::DEFAULT.calibrated);
+            let mut draw = Draw { wanted, left: self.store.rows() };
             let (mut places, mut row) = (Places::default(), 0..);
             let all = std::mem::take(&mut self.places);
             let columns = self.store.columns();
@@ -105,7 +106,7 @@ impl Gathered {
             return Err(too_low(self.file(), options, needed, most));
         }
         let share = (rows as f64 * options.calibration).ceil() as usize;
-        let target = share.min(most_calibrated(options, bounds)).min(most);
+        let target = needed.max(share.min(bounds.calibrated)).min(most);
         if !self.has_groups() {
             return Ok(match options.order {
                 Order::Shuffled => HeldBack::Drawn(Draw { wanted: target, left: rows }),
@@ -162,27 +163,10 @@ impl Gathered {
             row += 1;
         })?;
 
-        let usual: Vec<Option<Usual>> = (0..width)
-            .map(|column| {
-                let values = sampled.values.iter().skip(column).step_by(width).copied().collect();
-                Usual::among(values, moments[column].deviation())
-            })
-            .collect();
-        let is_extreme = |reading: &[f32]| {
-            reading.iter().zip(&usual).any(|(value, usual)| usual.is_some_and(|usual| usual.is_extreme(*value)))
-        };
-        let mut extreme = 0;
-        if usual.iter().any(Option::is_some) {
-            self.for_each(|reading| extreme += usize::from(is_extreme(reading)))?;
-        }
-        // Where they are many they are no exceptions.
-        let none = extreme * 20 > self.store.rows();
-        if none {
-            extreme = 0;
-        }
+        let (wild, extreme) = self.wild(&sampled, &moments)?;
         if extreme > 0 {
             self = self.transformed(width, |reading, kept| {
-                if !is_extreme(reading) {
+                if !wild.is_extreme(reading) {
                     kept.extend_from_slice(reading);
                 }
             })?;
@@ -192,7 +176,6 @@ impl Gathered {
         let mut split =
             Split { train: Vec::new(), selection: Vec::new(), calibration: Vec::new(), extreme: Vec::new() };
         let mut together = Part::new();
-        let is_left_out = |reading: &[f32]| !none && is_extreme(reading);
         for (part, rows) in
             [(sampled, &mut split.train), (selection, &mut split.selection), (calibration, &mut split.calibration)]
         {
@@ -203,12 +186,40 @@ impl Gathered {
         }
         let values = Matrix::new(together.places.len(), width, together.values);
         // Those of the sample were counted where they are trained on.
-        split.train.retain(|row| !is_left_out(values.row(*row)));
-        split.extreme = split.selection.extract_if(.., |row| is_left_out(values.row(*row))).collect();
+        split.train.retain(|row| !wild.is_extreme(values.row(*row)));
+        split.extreme = split.selection.extract_if(.., |row| wild.is_extreme(values.row(*row))).collect();
         together.places.iter().for_each(|place| self.places.push(*place));
         let large = Large { training, rows, extreme, anomalies: self.anomalous() };
         let readings = self.with(values, has_groups.then_some(together.groups));
         Ok((Readings { large: Some(large), ..readings }, split))
+    }
+
+    /// What is extreme among readings to train on, by a sample of them and the spread of all, and how many are; nothing is
+    /// where so many would be that they are no exceptions.
+    fn wild(&self, sampled: &Part, moments: &[Moments]) -> Result<(Wild, usize), DataError> {
+        let usual = |(column, spread): (usize, &Moments)| {
+            let values = sampled.values.iter().skip(column).step_by(moments.len()).copied().collect();
+            Usual::among(values, spread.deviation())
+        };
+        let wild = Wild { usual: moments.iter().enumerate().map(usual).collect() };
+        let mut extreme = 0;
+        if wild.usual.iter().any(Option::is_some) {
+            self.for_each(|reading| extreme += usize::from(wild.is_extreme(reading)))?;
+        }
+        let many = extreme * 20 > self.store.rows();
+        Ok(if many { (Wild { usual: Vec::new() }, 0) } else { (wild, extreme) })
+    }
+}
+
+/// What makes a reading of a large table extreme.
+struct Wild {
+    /// By column; nothing where no value is.
+    usual: Vec<Option<Usual>>,
+}
+
+impl Wild {
+    fn is_extreme(&self, reading: &[f32]) -> bool {
+        reading.iter().zip(&self.usual).any(|(value, usual)| usual.is_some_and(|usual| usual.is_extreme(*value)))
     }
 }
 
@@ -304,10 +315,6 @@ impl Moments {
 /// The group of a stored reading.
 fn group(reading: &[f32]) -> usize {
     reading[reading.len() - 1] as usize
-}
-
-fn most_calibrated(options: &SplitOptions, bounds: &Bounds) -> usize {
-    rows_needed(options.false_alarm_rate).max(bounds.calibrated)
 }
 
 fn too_low(file: &str, options: &SplitOptions, needed: usize, found: usize) -> DataError {

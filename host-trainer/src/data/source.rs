@@ -84,8 +84,11 @@ impl Format {
         let mut head = Vec::new();
         input.take(8).read_to_end(&mut head)?;
         let format = match &head[..] {
-            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
-            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Self::Arrow,
+            // Behind its name is what no text has: a column may be named PAR1.
+            [b'P', b'A', b'R', b'1', next, ..] if next.is_ascii_control() && !next.is_ascii_whitespace() => {
+                Self::Parquet
+            }
+            [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0] => Self::Arrow,
             // The mark of a message, and the length of the schema, of which no table's takes 16 MiB.
             [0xFF, 0xFF, 0xFF, 0xFF, _, _, _, 0] => Self::ArrowStream,
             _ => Self::Csv,
@@ -157,4 +160,26 @@ pub fn for_each_block<E: From<DataError>>(
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_format() {
+        for (bytes, expected) in [
+            (&b"PAR1\x15\x04\x15\x80"[..], Format::Parquet),
+            (b"PAR1,PAR2\n1,2\n", Format::Csv),
+            (b"PAR1\n1\n", Format::Csv),
+            (b"ARROW1\0\0\xff\xff", Format::Arrow),
+            (b"ARROW1,b\n", Format::Csv),
+            (b"\xff\xff\xff\xff\x10\x01\0\0", Format::ArrowStream),
+            (b"a,b\n", Format::Csv),
+            (b"", Format::Csv),
+        ] {
+            let (format, head) = Format::of(&mut &bytes[..]).unwrap();
+            assert_eq!((format, &head[..]), (expected, &bytes[..bytes.len().min(8)]));
+        }
+    }
 }

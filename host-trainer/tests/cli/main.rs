@@ -1,5 +1,6 @@
 //! The command `flowlet` as a user runs it: arguments, files, output and exit status.
 
+mod columnar;
 mod context;
 mod failures;
 mod fitting;

@@ -47,8 +47,10 @@ pub fn build(build: &Build) -> Result<Image> {
         Some(model) => command.env("FLOWLET_MODEL", std::path::absolute(model)?),
         None => command.env_remove("FLOWLET_MODEL"),
     };
-    // Flags for the host (coverage, for one) are not for the device.
-    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // Flags for the host (coverage, for one) are not for the device, whose bytes are counted.
+    for host in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_INCREMENTAL"] {
+        command.env_remove(host);
+    }
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the firmware does not build ({})", output.status);
     let executable = executable(&output.stdout).context("cargo built the firmware but named no executable")?;

@@ -114,12 +114,13 @@ fn measure(board: Board, shapes: &[Shape], figures: &mut Vec<Figure>, path: Opti
         }
         eprintln!("{}: {shape}", board.core());
         let model = shape.model()?;
-        if let Entry::Vacant(place) = baselines.entry(shape.features) {
-            place.insert(costs::firmware(board, &model, true, folder.path())?);
-        }
-        let firmware = costs::firmware(board, &model, false, folder.path())?;
-        let score = costs::score(&model, &firmware, &baselines[&shape.features], POINTS)
-            .with_context(|| format!("{shape} on {board}"))?;
+        let linked = |baseline| costs::firmware(board, &model, baseline, folder.path());
+        let baseline = match baselines.entry(shape.features) {
+            Entry::Occupied(built) => built.into_mut(),
+            Entry::Vacant(missing) => missing.insert(linked(true)?),
+        };
+        let score =
+            costs::score(&model, &linked(false)?, baseline, POINTS).with_context(|| format!("{shape} on {board}"))?;
         figures.push(Figure { core: board.core().to_owned(), shape, score });
         if let Some(path) = path {
             let text = serde_json::to_string_pretty(figures)? + "\n";

@@ -32,15 +32,12 @@ pub trait Lanes: Copy {
     /// A vector of fewer numbers than it has lanes; the others are 0.
     fn load_part<S: Simd>(simd: S, values: &[Self]) -> Self::Vector<S>;
 
-    /// Stores as many numbers as the slice has.
-    fn store_part<S: Simd>(simd: S, values: &mut [Self], vector: Self::Vector<S>);
-
     /// The whole vectors of a slice.
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
 }
 
 macro_rules! lanes {
-    ($float:ident, $vector:ident, $lanes:ident, $splat:ident, $multiply_add:ident, $plus:ident, $vectors:ident, $vectors_mut:ident, $load_part:ident, $store_part:ident) => {
+    ($float:ident, $vector:ident, $lanes:ident, $splat:ident, $multiply_add:ident, $plus:ident, $vectors:ident, $vectors_mut:ident, $load_part:ident) => {
         impl Lanes for $float {
             type Vector<S: Simd> = S::$vector;
 
@@ -78,36 +75,9 @@ macro_rules! lanes {
             fn load_part<S: Simd>(simd: S, values: &[Self]) -> S::$vector {
                 simd.$load_part(values)
             }
-
-            #[inline(always)]
-            fn store_part<S: Simd>(simd: S, values: &mut [Self], vector: S::$vector) {
-                simd.$store_part(values, vector);
-            }
         }
     };
 }
 
-lanes!(
-    f32,
-    f32s,
-    F32_LANES,
-    splat_f32s,
-    mul_add_e_f32s,
-    add_f32s,
-    as_simd_f32s,
-    as_mut_simd_f32s,
-    partial_load_f32s,
-    partial_store_f32s
-);
-lanes!(
-    f64,
-    f64s,
-    F64_LANES,
-    splat_f64s,
-    mul_add_e_f64s,
-    add_f64s,
-    as_simd_f64s,
-    as_mut_simd_f64s,
-    partial_load_f64s,
-    partial_store_f64s
-);
+lanes!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, add_f32s, as_simd_f32s, as_mut_simd_f32s, partial_load_f32s);
+lanes!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, add_f64s, as_simd_f64s, as_mut_simd_f64s, partial_load_f64s);

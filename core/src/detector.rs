@@ -10,6 +10,7 @@ use crate::calibration::Calibration;
 use crate::flow::{Flow, ReadingError};
 use crate::image;
 use crate::model_file::{self, Architecture, LoadError, stop};
+use crate::monitor::MonitorRecord;
 use crate::real::Scalar;
 
 /// What a detector says of a reading.
@@ -32,19 +33,21 @@ impl Assessment {
     }
 }
 
-/// A flow with its calibration of `N` knots: what a model file holds.
+/// A flow with its calibration of `N` knots, and what a [`monitor`](crate::monitor) needs, if there is one: what a model file holds.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(C)]
-pub struct Detector<F, const N: usize> {
+pub struct Detector<F, const N: usize, M = ()> {
     /// The density.
     pub flow: F,
     /// From scores to p-values and alarms.
     pub calibration: Calibration<N>,
+    /// From a stream of them to states: [`Settings`](crate::monitor::Settings), or nothing.
+    pub monitor: M,
 }
 
-impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N: usize>
-    Detector<Flow<D, L, B, C, T>, N>
+impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N: usize, M: MonitorRecord>
+    Detector<Flow<D, L, B, C, T>, N, M>
 {
     /// The architecture: all that the type says, as data. Its description's hash is the fingerprint of model files.
     pub const ARCHITECTURE: Architecture = Architecture {
@@ -53,6 +56,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
         layers: &L::SCHEMA,
         base: &B::RECORD,
         calibration: &Calibration::<N>::RECORD,
+        monitor: &M::RECORD,
         arithmetic: T::ARITHMETIC,
     };
 
@@ -69,6 +73,9 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     /// The image of the type has no padding and no surprises.
     const CHECKED: () = {
         let () = Flow::<D, L, B, C, T>::CHECKED;
+        if let Some(features) = M::FEATURES {
+            assert!(features == D, "flowlet: the monitor is made for another number of features than the flow");
+        }
         assert!(
             size_of::<Self>() == Self::ARCHITECTURE.size(),
             "flowlet: a type's fields do not add up to its size: a layer's SCHEMA disagrees with its struct"
@@ -91,6 +98,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     where
         L: FromBytes,
         B: FromBytes,
+        M: FromBytes,
     {
         match Self::check(file) {
             Ok(body) => image::read(body),
@@ -107,6 +115,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     where
         L: FromBytes + KnownLayout + Immutable,
         B: FromBytes + KnownLayout + Immutable,
+        M: FromBytes + KnownLayout + Immutable,
     {
         let body = Self::check(file)?;
         Self::ref_from_bytes(body).map_err(|_| LoadError::Misaligned { required: align_of::<Self>() })
@@ -120,6 +129,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     where
         L: FromBytes,
         B: FromBytes,
+        M: FromBytes,
     {
         let (prefix, rest) = postcard::take_from_bytes::<model_file::Prefix>(file)
             .map_err(|_| LoadError::TooShort { expected: model_file::PREFIX, found: file.len() })?;
@@ -154,6 +164,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     where
         L: FromBytes + Immutable,
         B: FromBytes + Immutable,
+        M: FromBytes + Immutable,
     {
         let () = Self::CHECKED;
         match model_file::words_checksum(image::words(self)) {

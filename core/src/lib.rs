@@ -53,10 +53,12 @@ mod image;
 mod interaction;
 pub mod layers;
 pub mod model_file;
+pub mod monitor;
 pub mod real;
 #[doc(hidden)]
 pub mod registry;
 pub mod schema;
+pub mod signal;
 pub mod text;
 pub mod univariate;
 

@@ -24,6 +24,8 @@ pub struct Architecture {
     pub base: &'static Record,
     /// The calibration.
     pub calibration: &'static Record,
+    /// What the monitor stores: nothing, without one.
+    pub monitor: &'static Record,
     /// What a score is computed in: [`Scalar::ARITHMETIC`](crate::real::Scalar::ARITHMETIC).
     pub arithmetic: &'static str,
 }
@@ -42,9 +44,19 @@ impl Architecture {
         self.base.describe(text);
         text.word(",calibration:");
         self.calibration.describe(text);
+        if self.has_monitor() {
+            text.word(",monitor:");
+            self.monitor.describe(text);
+        }
         text.word(",arithmetic:");
         text.word(self.arithmetic);
         text.word(")");
+    }
+
+    /// Whether the model stores anything for a monitor. A model without one is described as if there were none.
+    #[must_use]
+    pub const fn has_monitor(&self) -> bool {
+        !self.monitor.fields.is_empty()
     }
 
     /// The hash of the description: 64-bit FNV-1a.
@@ -64,7 +76,7 @@ impl Architecture {
     /// Bytes of the body.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.layers.size() + self.base.size() + self.calibration.size()
+        self.layers.size() + self.base.size() + self.calibration.size() + self.monitor.size()
     }
 
     /// The body of `file`, with everything checked: the prefix, the checksum, the fingerprint, the rules of all stored
@@ -124,7 +136,11 @@ impl Architecture {
             Ok(offset) => offset,
             Err(error) => return Err(error),
         };
-        match self.calibration.check(body, offset) {
+        let offset = match self.calibration.check(body, offset) {
+            Ok(offset) => offset,
+            Err(error) => return Err(error),
+        };
+        match self.monitor.check(body, offset) {
             Ok(_) => interaction::check::<CAPACITY>(self.features, self.layers, Some(body)),
             Err(error) => Err(error),
         }

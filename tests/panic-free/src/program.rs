@@ -4,7 +4,9 @@ use core::convert::Infallible;
 use core::hint::black_box;
 
 use flowlet::base::BaseRecord;
+use flowlet::monitor::{Monitor, Settings};
 use flowlet::real::Scalar;
+use flowlet::signal::{Raw, Stream, Windows};
 use flowlet::{
     Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Fast, Fixed,
     Float, Flow, Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
@@ -147,11 +149,39 @@ fn score<const D: usize, L, B, const C: usize, T: Scalar, const N: usize>(
     black_box(model.flow.sample(&mut Xorshift(black_box(1)), &context));
 }
 
+/// Calls what a model has that watches a stream.
+#[inline(never)]
+fn call_watching<const M: usize, const D: usize, L, S>(file: &[u8], mut signal: S)
+where
+    L: Layer + Inverse<D> + Forward<D> + FromBytes + KnownLayout + Immutable,
+    S: Stream<M, D>,
+    Settings<D, 48, S>: FromBytes + KnownLayout + Immutable,
+{
+    let Ok(model) = Detector::<Flow<D, L>, 128, Settings<D, 48, S>>::from_flash(file) else { return };
+    let mut monitor = Monitor::<[f32; D], [u32; D]>::new();
+    let _ = black_box(model.watch(&mut signal, &mut monitor, &black_box([0.5; M]), &[]));
+    let _ = black_box(model.attribute::<3>(&monitor, &[]));
+    let _ = black_box(model.marginal_log_prob(&black_box([0.5; D]), &[], black_box(0)));
+    let _ = black_box(model.self_test(black_box(0)));
+    let _ = black_box(model.self_test_by_samples(&mut Xorshift(black_box(1)), black_box(8), &[]));
+    let _ = black_box(monitor.drift().used(&model.monitor.view()));
+    monitor.acknowledge();
+}
+
+/// Eight features of windows: six statistics, the centroid among them, and two bands.
+type Windowed = Windows<1, 64, 16, 0b10_0111_0110, 2>;
+
+/// Three features of two channels.
+type Correlated = Windows<2, 8, 2, 1, 0, 0, true>;
+
 /// What the linker keeps.
 #[unsafe(no_mangle)]
 #[allow(unsafe_code, reason = "the linker knows the entry point by its name")]
 extern "C" fn entry() {
     let (file, values): (&[u8], &[f32]) = black_box((&[], &[]));
+    call_watching::<8, 8, Quantized, Raw>(file, Raw);
+    call_watching::<1, 8, Quantized, Windowed>(file, Windowed::new());
+    call_watching::<2, 3, Mapped, Correlated>(file, Correlated::new());
     if let Ok(length) = model_file::length(file)
         && let Some(file) = file.get(..length)
     {

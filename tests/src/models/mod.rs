@@ -11,4 +11,4 @@ mod layers;
 pub use detectors::{AnyDetector, detectors};
 pub use file::{Aligned, host_model, with_checksum};
 pub use image::{Style, body, image};
-pub use layers::{Case, Direction, Map, layers};
+pub use layers::{Case, Direction, Map, layers, layers_of_other_sizes};

@@ -1,12 +1,14 @@
-//! The laws of a bijector, over every layer of the registry.
+//! The laws, over the cases of the test that this is a module of.
 
 use flowlet::{AffineCoupling, Chain, Flow, Forward, Int8, Inverse, Permute, StandardNormal, Standardize, Turned};
-use flowlet_tests::models::{Case, Style, image, layers};
+use flowlet_tests::models::{Case, Style, image};
 use nalgebra::DMatrix;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal as Normal;
 use zerocopy::FromBytes;
+
+use super::{ALL_KINDS, cases};
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -38,7 +40,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 fn every(mut law: impl FnMut(&Case, Style, &mut ChaCha8Rng)) {
     for (style, seed) in [(Style::Fitted, 1), (Style::Initial, 2), (Style::Hostile, 3)] {
         let mut rng = rng(seed);
-        for case in layers(style, &mut rng) {
+        for case in cases(style, &mut rng) {
             law(&case, style, &mut rng);
         }
     }
@@ -212,15 +214,15 @@ fn maps_of_one_direction_are_nowhere_singular() {
             tried += 1;
         }
     });
-    assert!(tried > 1000);
+    assert!(tried > 1000 || !ALL_KINDS);
 }
 
 #[test]
 fn log_scales_of_hostile_quantized_nets_stay_within_their_bound() {
     let mut rng = rng(4);
-    let cases = layers(Style::Hostile, &mut rng);
+    let hostile = cases(Style::Hostile, &mut rng);
     for case in
-        cases.iter().filter(|case| case.steps && !case.composed && case.name.contains("map:Affine(scale:Softsign"))
+        hostile.iter().filter(|case| case.steps && !case.composed && case.name.contains("map:Affine(scale:Softsign"))
     {
         for _ in 0..10 {
             let (mut x, context) = point(case, &mut rng);
@@ -236,7 +238,7 @@ fn conditioned_layers_begin_as_the_identity() {
     // Where a fit starts, with a last layer of zeros, a flow is its base. Maps of many parameters round on the way.
     let mut rng = rng(6);
     let (mut exact, mut close) = (0, 0);
-    for case in &layers(Style::Initial, &mut rng) {
+    for case in &cases(Style::Initial, &mut rng) {
         let maps = |maps: &[&str]| maps.iter().any(|map| case.name.contains(map));
         let (start, context) = point(case, &mut rng);
         let mut x = start.clone();
@@ -251,14 +253,14 @@ fn conditioned_layers_begin_as_the_identity() {
             close += 1;
         }
     }
-    assert!(exact > 20 && close > 20, "{exact}, {close}");
+    assert!(exact > 20 && close > 20 || !ALL_KINDS, "{exact}, {close}");
 }
 
 #[test]
 fn a_context_conditions_the_layers_that_take_one() {
     let mut rng = rng(5);
     let mut conditioned = 0;
-    for case in layers(Style::Fitted, &mut rng).iter().filter(|case| case.context > 0) {
+    for case in cases(Style::Fitted, &mut rng).iter().filter(|case| case.context > 0) {
         // A net of a few rectified units may be flat around many a point, but not around them all.
         let conditions = (0..30).any(|_| {
             let (x, context) = point(case, &mut rng);
@@ -271,7 +273,7 @@ fn a_context_conditions_the_layers_that_take_one() {
         assert!(conditions, "{}: the context changes nothing", case.name);
         conditioned += 1;
     }
-    assert!(conditioned >= 32);
+    assert!(conditioned >= 32 || !ALL_KINDS);
 }
 
 type Coupling = AffineCoupling<2, 3, Int8<1, 2, 1, 2>>;

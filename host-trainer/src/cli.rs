@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod fit_many;
+mod monitor;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
 pub use fit_many::{FitManyArgs, Shard};
+pub use monitor::{FeaturesArgs, MonitorArgs, ReplayArgs};
 
 use crate::data::{Missing, Order, Roles};
 use crate::layers::Support;
@@ -40,6 +42,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Calibrate a model anew, on readings of the device that it is for
     Calibrate(CalibrateArgs),
+    /// Compute features of windows, as the device does: readings as CSV on standard output
+    Features(FeaturesArgs),
+    /// Give a model what a device needs to watch a stream: limits that keep to a budget of false alarms
+    Monitor(Box<MonitorArgs>),
+    /// Say what a device would say of a recorded stream, as CSV on standard output
+    Replay(ReplayArgs),
     /// Measure how well a model tells anomalies from normal readings
     Eval(EvalArgs),
     /// Score readings, as CSV on standard output: row, log_prob, score, p_value, alarm

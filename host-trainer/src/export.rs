@@ -1,6 +1,7 @@
 //! From a fitted flow to a model: architecture, image and calibration, quantized or not.
 
 use flowlet::model_file::MOST_FEATURES;
+use flowlet::monitor::SettingsView;
 
 use crate::calibrate::{Calibrated, KNOTS};
 use crate::image::Image;
@@ -105,6 +106,7 @@ impl Written {
             layers: self.layers.clone(),
             base,
             calibration: Calibration { knots: KNOTS },
+            monitor: None,
             arithmetic: self.numerics.arithmetic,
         }
     }
@@ -162,4 +164,23 @@ pub(crate) fn write_calibration(calibrated: Option<&Calibrated>, image: &mut Ima
     image.u32(calibrated.map_or(0, |calibrated| calibrated.rows));
     image.f32(calibrated.map_or(f32::MAX, |calibrated| calibrated.threshold));
     image.f32(calibrated.map_or(1.0, |calibrated| calibrated.false_alarm_rate));
+}
+
+/// Appends the settings of a monitor, in the order of [`flowlet::monitor::Settings`].
+pub(crate) fn write_settings(settings: &SettingsView<'_>, image: &mut Image) {
+    let u32s = |values: &[u32], image: &mut Image| values.iter().for_each(|value| image.u32(*value));
+    image.f32s(settings.low);
+    image.f32s(settings.high);
+    u32s(settings.longest_run, image);
+    image.f32s(settings.mean);
+    image.f32s(settings.deviation);
+    image.f32s(settings.regression);
+    image.f32s(settings.residual);
+    image.f32s(settings.tail_scores);
+    image.f32s(settings.tail_p_values);
+    image.f32s(&[settings.drift_rate, settings.drift_bound, settings.threshold]);
+    u32s(&[settings.needed, settings.of, settings.release, settings.faults], image);
+    image.f32s(&[settings.cusum_reference, settings.cusum_cap, settings.cusum_limit]);
+    image.f32s(settings.golden);
+    image.f32(settings.golden_log_prob);
 }

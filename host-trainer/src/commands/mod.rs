@@ -3,6 +3,7 @@
 mod calibrate;
 mod checkpoint;
 mod eval;
+mod features;
 mod files;
 mod fingerprint;
 mod fit;
@@ -11,8 +12,10 @@ mod import;
 mod inspect;
 mod interrupt;
 mod model_outputs;
+mod monitor;
 mod output;
 mod progress;
+mod replay;
 mod sample;
 mod score;
 mod search;
@@ -33,6 +36,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::FitMany(args) => fit_many::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Features(args) => features::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

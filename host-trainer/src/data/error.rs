@@ -35,6 +35,14 @@ pub enum DataError {
         /// The file.
         file: String,
     },
+    /// No window is complete.
+    #[error("{file}: has no window of {window} samples in a row (record more, or take a shorter --window)")]
+    NoWindow {
+        /// The file.
+        file: String,
+        /// Samples of a window.
+        window: usize,
+    },
     /// The text is UTF-16, as some spreadsheets write it.
     #[error("{file}: is UTF-16 text (save it as \"CSV UTF-8\")")]
     Utf16 {

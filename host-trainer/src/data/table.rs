@@ -101,6 +101,13 @@ impl Table {
         Ok(Self { file, columns, rows })
     }
 
+    /// A table that was computed from another one: its columns, and for each row the line it is from and a cell for each column.
+    #[must_use]
+    pub fn from_rows(file: &str, columns: Vec<String>, rows: Vec<(u64, Vec<String>)>) -> Self {
+        let rows = rows.into_iter().map(|(line, cells)| Row { line, cells: cells.into() }).collect();
+        Self { file: file.to_owned(), columns, rows }
+    }
+
     /// The file's name, for messages.
     pub fn file(&self) -> &str {
         &self.file

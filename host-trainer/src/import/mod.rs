@@ -122,6 +122,7 @@ impl Import {
             layers: self.layers.clone(),
             base: Base::from(base),
             calibration: Calibration { knots: KNOTS },
+            monitor: None,
             arithmetic: Arithmetic::F32SeparateMultiplyAdd,
         };
         let mut image = self.image.clone();

@@ -5,7 +5,9 @@
 
 use flowlet::model_file::{self, MOST_FEATURES};
 use flowlet::real::Scalar;
-use flowlet::{Fixed, calibration};
+use flowlet::schema::Record;
+use flowlet::signal::{self, Recipe, Signal as _};
+use flowlet::{Fixed, calibration, monitor};
 use ron::Options;
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ pub struct Architecture {
     pub base: Base,
     /// The calibration.
     pub calibration: Calibration,
+    /// What a monitor needs, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "plain")]
+    pub monitor: Option<Monitor>,
     /// How f32 operations are ordered and rounded.
     pub arithmetic: Arithmetic,
 }
@@ -79,6 +84,128 @@ words! {
 pub struct Calibration {
     /// N.
     pub knots: usize,
+}
+
+/// `Settings<D, T, S>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    /// D.
+    pub features: usize,
+    /// T.
+    pub tail: usize,
+    /// S.
+    pub signal: Signal,
+}
+
+/// What readings are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Signal {
+    /// `Raw`: nothing.
+    Raw {},
+    /// `Windows<M, W, HOP, STATISTICS, BANDS, LAGS, CORRELATIONS>`.
+    Windows {
+        /// M.
+        channels: usize,
+        /// W.
+        window: usize,
+        /// HOP.
+        hop: usize,
+        /// STATISTICS.
+        statistics: u32,
+        /// BANDS.
+        bands: usize,
+        /// LAGS.
+        lags: usize,
+        /// CORRELATIONS, 0 or 1.
+        correlations: u8,
+    },
+}
+
+impl Signal {
+    /// A recipe, as descriptions have it.
+    #[must_use]
+    pub fn of(recipe: &Recipe) -> Self {
+        let Recipe { channels, window, hop, statistics, bands, lags, correlations } = *recipe;
+        Self::Windows { channels, window, hop, statistics, bands, lags, correlations: correlations.into() }
+    }
+
+    /// The recipe, unless readings come as they are.
+    #[must_use]
+    pub fn recipe(&self) -> Option<Recipe> {
+        match *self {
+            Self::Raw {} => None,
+            Self::Windows { channels, window, hop, statistics, bands, lags, correlations } => {
+                Some(Recipe { channels, window, hop, statistics, bands, lags, correlations: correlations != 0 })
+            }
+        }
+    }
+
+    fn record(&self) -> &'static Record {
+        match self.recipe() {
+            None => const { &signal::Raw::RECORD },
+            Some(recipe) => forever(Record::stored("Windows", forever(recipe.parameters()), &[])),
+        }
+    }
+
+    /// The Rust type, with the names of the `flowlet` crate.
+    #[must_use]
+    pub fn rust_type(&self) -> String {
+        match self.recipe() {
+            None => "signal::Raw".to_owned(),
+            Some(Recipe { channels, window, hop, statistics, bands, lags, correlations }) => {
+                format!("signal::Windows<{channels}, {window}, {hop}, {statistics}, {bands}, {lags}, {correlations}>")
+            }
+        }
+    }
+}
+
+impl Monitor {
+    fn record(&self) -> &'static Record {
+        let parameters = monitor::parameters(self.features, self.tail, self.signal.record());
+        forever(monitor::record(forever(parameters), forever(monitor::fields(self.features, self.tail))))
+    }
+
+    /// The Rust type, with the names of the `flowlet` crate.
+    #[must_use]
+    pub fn rust_type(&self) -> String {
+        let Self { features, tail, signal } = self;
+        match signal {
+            Signal::Raw {} => format!("monitor::Settings<{features}, {tail}>"),
+            Signal::Windows { .. } => format!("monitor::Settings<{features}, {tail}, {}>", signal.rust_type()),
+        }
+    }
+
+    fn is_consistent(&self, features: usize) -> bool {
+        let correlations = match self.signal {
+            Signal::Raw {} => 0,
+            Signal::Windows { correlations, .. } => correlations,
+        };
+        let makes = self.signal.recipe().is_none_or(|recipe| {
+            recipe.channels <= MOST_FEATURES
+                && recipe.bands <= recipe.window
+                && recipe.problem().is_none()
+                && recipe.features() == features
+        });
+        self.features == features && self.tail <= 1 << 12 && correlations <= 1 && makes
+    }
+}
+
+/// An optional part of a description is there or not, without a word for it.
+mod plain {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_unit(),
+        }
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+        T::deserialize(deserializer).map(Some)
+    }
 }
 
 /// The most layers that a description from a file may have: repetitions of repetitions are quickly written.
@@ -213,6 +340,10 @@ impl Architecture {
             layers: self.layers.schema(),
             base: self.base.kind().record(),
             calibration: forever(calibration::record(forever(parameters), forever(fields))),
+            monitor: match &self.monitor {
+                None => const { &<() as monitor::MonitorRecord>::RECORD },
+                Some(monitor) => monitor.record(),
+            },
             arithmetic: self.arithmetic.name(),
         }
     }
@@ -228,7 +359,8 @@ impl Architecture {
             (_, None, 0) => String::new(),
             (_, _, context) => format!(", {}, {context}", named()),
         };
-        format!("Detector<Flow<{}, {layers}{tail}>, {knots}>", self.features)
+        let monitor = self.monitor.map_or(String::new(), |monitor| format!(", {}", monitor.rust_type()));
+        format!("Detector<Flow<{}, {layers}{tail}>, {knots}{monitor}>", self.features)
     }
 
     /// Whether the shapes fit together, as the compiler checks them for a type: for descriptions that come from a file.
@@ -238,6 +370,7 @@ impl Architecture {
             && self.context <= MOST_FEATURES
             && self.base.kind().fits(self.features)
             && self.calibration.knots <= 1 << 16
+            && self.monitor.is_none_or(|monitor| monitor.is_consistent(self.features))
             && self.layers.count().is_some_and(|layers| layers <= MOST_LAYERS)
             && self.layers.fits(self.features, self.context)
             && self.layers.directions().inverse
@@ -275,6 +408,8 @@ impl Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flowlet::monitor::Settings;
+    use flowlet::signal::Windows;
     use flowlet::text::Text;
     use flowlet::{
         AffineCoupling, Chain, Cube, Detector, Float, Flow, Householder, Int8, LuLinear, Micromath, Permute, Planar,
@@ -308,6 +443,8 @@ mod tests {
     fn descriptions_of_types_read_back_as_the_same_architecture() {
         check(&Detector::<Flow<5, Quantized>, 64>::ARCHITECTURE);
         check(&Detector::<Flow<5, Coarse>, 1>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Coarse>, 1, Settings<5, 4>>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Coarse>, 1, Settings<5, 4, Windows<1, 64, 32, 3, 3>>>::ARCHITECTURE);
         check(&Detector::<Flow<6, Linear>, 1>::ARCHITECTURE);
         check(&Detector::<Flow<5, Turned<Quantized>, StandardNormal<5>, 3>, 7>::ARCHITECTURE);
     }

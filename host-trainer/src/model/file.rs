@@ -1,14 +1,15 @@
 //! Reading and writing model files. The format's document is `core/FORMAT.md`.
 
 use flowlet::model_file::{self, LoadError, MAGIC, MOST_FEATURES, PREFIX, Prefix, VERSION};
+use flowlet::monitor::SettingsView;
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Serialize, Serializer};
 use zerocopy::IntoBytes;
 
-use super::architecture::Calibration;
+use super::architecture::{Calibration, Monitor};
 use super::{Architecture, Scorer};
 use crate::calibrate::{Calibrated, KNOTS};
-use crate::export::write_calibration;
+use crate::export::{write_calibration, write_settings};
 use crate::image::Image;
 
 /// Why a model file cannot be used on the host.
@@ -145,10 +146,24 @@ impl Model {
     /// [`ModelError`] when the calibration is not one that the device would accept.
     pub fn with_calibration(&self, calibrated: &Calibrated, training: Training) -> Result<Self, ModelError> {
         let architecture = Architecture { calibration: Calibration { knots: KNOTS }, ..self.architecture.clone() };
-        let before = self.body().len() - self.core.calibration.size();
+        let monitor = self.body().len() - self.core.monitor.size();
+        let before = monitor - self.core.calibration.size();
         let mut image = Image(self.body()[..before].to_vec());
         write_calibration(Some(calibrated), &mut image);
+        image.0.extend(&self.body()[monitor..]);
         Self::new(architecture, &image.0, Metadata { training, ..self.metadata.clone() })
+    }
+
+    /// The same with the settings of a monitor, instead of those that it had if it did.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the settings are not ones that the device would accept.
+    pub fn with_monitor(&self, monitor: Monitor, settings: &SettingsView<'_>) -> Result<Self, ModelError> {
+        let architecture = Architecture { monitor: Some(monitor), ..self.architecture.clone() };
+        let before = self.body().len() - self.core.monitor.size();
+        let mut image = Image(self.body()[..before].to_vec());
+        write_settings(settings, &mut image);
+        Self::new(architecture, &image.0, self.metadata.clone())
     }
 
     /// The model in the bytes of a file.

@@ -5,11 +5,12 @@
 
 use flowlet::calibration::CalibrationView;
 use flowlet::flow::{check_finite, check_support};
+use flowlet::monitor::SettingsView;
 use flowlet::real::Scalar;
 use flowlet::{Assessment, Fixed, ReadingError, Real};
 use rand::Rng;
 
-use super::architecture::{Architecture, Arithmetic};
+use super::architecture::{Architecture, Arithmetic, Monitor};
 use crate::base::BaseView;
 use crate::layers::View;
 use crate::layers::{scalar, slice};
@@ -25,6 +26,7 @@ pub struct Scorer<'a> {
     arithmetic: Arithmetic,
     samples: bool,
     calibration: CalibrationView<'a>,
+    monitor: Option<SettingsView<'a>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -43,9 +45,13 @@ impl<'a> Scorer<'a> {
             threshold: scalar(&mut bytes)?,
             false_alarm_rate: scalar(&mut bytes)?,
         };
+        let monitor = match &architecture.monitor {
+            Some(monitor) => Some(settings(monitor, &mut bytes)?),
+            None => None,
+        };
         let (features, context) = (architecture.features, architecture.context);
         let arithmetic = architecture.arithmetic;
-        bytes.is_empty().then_some(Self { features, context, layers, base, arithmetic, samples, calibration })
+        bytes.is_empty().then_some(Self { features, context, layers, base, arithmetic, samples, calibration, monitor })
     }
 
     /// The base coordinates of a reading, and its log-density, in a scalar and with the layers' and the base's mathematics in
@@ -210,6 +216,40 @@ impl<'a> Scorer<'a> {
     pub fn calibration(&self) -> &CalibrationView<'a> {
         &self.calibration
     }
+
+    /// What a monitor needs, if the model has it.
+    #[must_use]
+    pub fn monitor(&self) -> Option<&SettingsView<'a>> {
+        self.monitor.as_ref()
+    }
+}
+
+/// The settings of a monitor at the start of `bytes`, which moves behind them; `None` when they are too few.
+fn settings<'a>(monitor: &Monitor, bytes: &mut &'a [u8]) -> Option<SettingsView<'a>> {
+    let (features, tail) = (monitor.features, monitor.tail);
+    Some(SettingsView {
+        low: slice(bytes, features)?,
+        high: slice(bytes, features)?,
+        longest_run: slice(bytes, features)?,
+        mean: slice(bytes, features)?,
+        deviation: slice(bytes, features)?,
+        regression: slice(bytes, features * features)?,
+        residual: slice(bytes, features)?,
+        tail_scores: slice(bytes, tail)?,
+        tail_p_values: slice(bytes, tail)?,
+        drift_rate: scalar(bytes)?,
+        drift_bound: scalar(bytes)?,
+        threshold: scalar(bytes)?,
+        needed: scalar(bytes)?,
+        of: scalar(bytes)?,
+        release: scalar(bytes)?,
+        faults: scalar(bytes)?,
+        cusum_reference: scalar(bytes)?,
+        cusum_cap: scalar(bytes)?,
+        cusum_limit: scalar(bytes)?,
+        golden: slice(bytes, features)?,
+        golden_log_prob: scalar(bytes)?,
+    })
 }
 
 /// The log-density at base coordinates, given the log-determinant of the way there.

@@ -17,6 +17,24 @@ pub fn rust_source(model: &Model, file: &str) -> String {
         words.join(", ")
     };
     let core = model.core();
+    let monitored = model.architecture().monitor.map_or(String::new(), |monitor| {
+        format!(
+            "\n\
+             /// What readings are made of; as a value, the state of the stream.\n\
+             #[allow(dead_code)]\n\
+             pub type Signal = {signal};\n\
+             \n\
+             /// Values of a sample.\n\
+             #[allow(dead_code)]\n\
+             pub const CHANNELS: usize = {channels};\n\
+             \n\
+             /// What watches the stream, in static memory: `MODEL.watch` takes samples.\n\
+             #[allow(dead_code)]\n\
+             pub type Monitor = monitor::Monitor<[f32; D], [u32; D]>;\n",
+            signal = monitor.signal.rust_type(),
+            channels = monitor.signal.recipe().map_or(monitor.features, |recipe| recipe.channels),
+        )
+    });
     format!(
         "// Written by `flowlet fit` together with {file}, which it reads. Do not edit: a type that does not fit the file \
          does not compile.\n\
@@ -56,7 +74,8 @@ pub fn rust_source(model: &Model, file: &str) -> String {
          \n\
          /// What `MODEL.verify` holds the model in flash to.\n\
          #[allow(dead_code, long_running_const_eval)]\n\
-         pub const CHECKSUM: u32 = Model::checksum(include_bytes!({file:?}));\n",
+         pub const CHECKSUM: u32 = Model::checksum(include_bytes!({file:?}));\n\
+         {monitored}",
         features = features.len(),
         context_values = context.len(),
         context_names = quoted(context, |feature| &feature.name),

@@ -96,6 +96,7 @@ impl Approximation {
             layers: Layer::Turned(Box::new(compose(layers))),
             base: base.base(),
             calibration: Calibration { knots: KNOTS },
+            monitor: None,
             arithmetic: Arithmetic::F32SeparateMultiplyAdd,
         };
         architecture.is_consistent().then(|| Model::new(architecture, &image.0, metadata))

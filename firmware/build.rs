@@ -1,32 +1,34 @@
-//! Chooses the model that is linked in.
+//! Chooses the models that are linked in.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Names the generated Rust file of the model to link in, in place of [`DEFAULT`].
-const VARIABLE: &str = "FLOWLET_MODEL";
-
-/// The committed model.
-const DEFAULT: &str = "model/rig.rs";
+/// Variables that name the generated Rust file of a model to link in, in place of the committed one: of the model of readings, and of
+/// the one that watches a stream.
+const MODELS: [(&str, &str); 2] = [("FLOWLET_MODEL", "model/rig.rs"), ("FLOWLET_MONITORED", "model/stream.rs")];
 
 fn main() {
-    println!("cargo:rerun-if-env-changed={VARIABLE}");
+    MODELS.iter().for_each(|(variable, default)| choose(variable, default));
+}
+
+fn choose(variable: &str, default: &str) {
+    println!("cargo:rerun-if-env-changed={variable}");
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
-    let source = match env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+    let source = match env::var_os(variable).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = PathBuf::from(path);
-            assert!(path.is_absolute(), "{VARIABLE} is `{}`: expected an absolute path", path.display());
+            assert!(path.is_absolute(), "{variable} is `{}`: expected an absolute path", path.display());
             path
         }
-        None => package.join(DEFAULT),
+        None => package.join(default),
     };
     if let Err(error) = fs::metadata(&source) {
-        panic!("the model {} cannot be read ({error}): {VARIABLE} names what `flowlet fit` writes", source.display());
+        panic!("the model {} cannot be read ({error}): {variable} names what `flowlet fit` writes", source.display());
     }
     // The model file lies beside the source that includes it.
     watch(&source);
     watch(&source.with_extension("flow"));
-    println!("cargo:rustc-env=FLOWLET_MODEL_SOURCE={}", source.display());
+    println!("cargo:rustc-env={variable}_SOURCE={}", source.display());
 }
 
 fn watch(path: &Path) {

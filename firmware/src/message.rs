@@ -5,6 +5,7 @@
 use core::fmt;
 
 use flowlet::ReadingError;
+use flowlet::monitor::{State, Suspect};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -60,6 +61,74 @@ pub enum Response {
         /// Every byte of the model is as it was when the compiler checked it.
         sound: bool,
     },
+    /// The answer to a sample that completes no reading.
+    Taken {
+        /// Of the sample.
+        sequence: u32,
+    },
+    /// The answer to a sample that completes a reading of a stream that is watched.
+    Watched {
+        /// Of the sample.
+        sequence: u32,
+        /// What the stream says now.
+        state: StreamState,
+        /// Log-density in nats and p-value; nothing for a reading without a score.
+        score: Option<(f32, f32)>,
+        /// Readings among the last n whose score is above the threshold.
+        count: u32,
+        /// The CUSUM, nats.
+        cusum: f32,
+        /// Logarithm of the martingale, nats.
+        martingale: f32,
+        /// On entering the alarm, the sensors that explain it best.
+        suspects: Option<[Named; SUSPECTS]>,
+    },
+}
+
+/// Sensors that are named for an alarm.
+pub const SUSPECTS: usize = 3;
+
+/// [`State`](flowlet::monitor::State) in the types of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StreamState {
+    /// Nothing speaks against it.
+    Normal,
+    /// Some evidence of an anomaly.
+    Suspect,
+    /// An anomaly.
+    Alarm,
+    /// A sensor is broken.
+    SensorFault,
+}
+
+impl From<State> for StreamState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Normal => Self::Normal,
+            State::Suspect => Self::Suspect,
+            State::Alarm => Self::Alarm,
+            State::SensorFault => Self::SensorFault,
+        }
+    }
+}
+
+/// [`Suspect`] in the types of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Named {
+    /// Position of the feature.
+    pub feature: u32,
+    /// Logarithm of the likelihood ratio, nats; 0 for none.
+    pub ratio: f32,
+    /// What was read is above what the others suggest.
+    pub above: bool,
+}
+
+impl From<Suspect> for Named {
+    fn from(suspect: Suspect) -> Self {
+        Self { feature: suspect.feature as u32, ratio: suspect.ratio, above: suspect.above }
+    }
 }
 
 /// Why a reading was refused: [`ReadingError`] in the types of the wire.

@@ -38,7 +38,8 @@ enum Stage {
 /// What the firmware answered.
 #[derive(Clone, Debug)]
 pub struct Answers {
-    /// The answer to each reading, in order: [`Response::Assessment`] or [`Response::Refused`].
+    /// The answer to each reading, in order: [`Response::Assessment`] or [`Response::Refused`]; of a stream that is watched,
+    /// [`Response::Taken`] or [`Response::Watched`].
     pub readings: Vec<Response>,
     /// What the firmware counted.
     pub statistics: Statistics,
@@ -80,7 +81,11 @@ impl Conversation {
         ensure!(left == 0 && sent == answered, "{} readings, {sent} were sent, {answered} answered", sent + left);
         for (expected, answer) in (0..).zip(&self.answers) {
             match *answer {
-                Response::Assessment { sequence, .. } | Response::Refused { sequence, .. } if sequence == expected => {}
+                Response::Assessment { sequence, .. }
+                | Response::Refused { sequence, .. }
+                | Response::Taken { sequence }
+                | Response::Watched { sequence, .. }
+                    if sequence == expected => {}
                 ref other => anyhow::bail!("expected the answer to reading {expected}, found {other:?}"),
             }
         }

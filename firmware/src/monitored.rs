@@ -1,0 +1,50 @@
+//! The model that watches a stream in this firmware, and its monitor.
+//!
+//! It is the file that `flowlet monitor` writes beside the model file: the committed `model/stream.rs`, or the one that the
+//! environment variable `FLOWLET_MONITORED` names when the firmware is built.
+
+use flowlet::monitor::{Status, Suspect};
+
+use crate::Watch;
+use crate::message::SUSPECTS;
+
+include!(env!("FLOWLET_MONITORED_SOURCE"));
+
+/// The linked model with the state of its stream: to be kept in static memory.
+#[derive(Debug)]
+pub struct Linked {
+    signal: Signal,
+    monitor: Monitor,
+}
+
+impl Linked {
+    /// Before the first sample.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { signal: Signal::new(), monitor: Monitor::new() }
+    }
+}
+
+impl Default for Linked {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Watch<CHANNELS> for Linked {
+    fn watch(&mut self, sample: &[f32; CHANNELS]) -> Option<Status> {
+        MODEL.watch(&mut self.signal, &mut self.monitor, sample, &[])
+    }
+
+    fn attribute(&self) -> Option<[Suspect; SUSPECTS]> {
+        MODEL.attribute(&self.monitor, &[]).ok()
+    }
+
+    fn name(&self, feature: usize) -> &'static str {
+        FEATURES.get(feature).copied().unwrap_or("")
+    }
+
+    fn is_fit(&self) -> bool {
+        MODEL.self_test(CHECKSUM).is_ok()
+    }
+}

@@ -23,6 +23,7 @@ pub mod recalibrate;
 pub mod report;
 pub mod scoring;
 pub mod search;
+pub mod tail;
 pub mod train;
 pub mod univariate;
 pub mod variational;

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod model;
 pub mod net;
 pub mod quantization;
+pub mod realized;
 pub mod recalibrate;
 pub mod report;
 pub mod scoring;

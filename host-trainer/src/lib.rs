@@ -12,6 +12,7 @@ pub mod cost;
 pub mod data;
 pub mod export;
 pub mod fitting;
+pub mod groups;
 pub mod image;
 pub mod import;
 pub mod layers;

@@ -1,35 +1,34 @@
 //! `cargo xtask bench cycles`: whole load cycles of the bundled rig, scored and calibrated as groups.
 
+mod report;
+
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use flowlet::Assessment;
 use flowlet_trainer::data::{Matrix, Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::groups::{Aggregate, GroupCalibration, folds, lowest_rate};
-use flowlet_trainer::metrics::{auroc, average_precision};
+use flowlet_trainer::metrics::auroc;
 use flowlet_trainer::model::Model;
-use flowlet_trainer::realized::Exceedances;
 use flowlet_trainer::scoring::assess;
 use flowlet_trainer::train::{Architecture, Family};
 
 use super::plot::{Panel, svg};
-use super::{FALSE_ALARM_RATE, Markdown, Output, percent, ratio};
+use super::{FALSE_ALARM_RATE, Output};
 use crate::setup;
 
 /// Shifts of one sensor, in standard deviations, that aggregates are compared by.
 const SHIFTS: [f32; 6] = [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0];
 
-/// Rates of groups that are realized.
-const RATES: [f64; 5] = [0.01, 0.02, 0.05, 0.1, 0.2];
-
-/// The share of rows, the farthest off, that nats leave out.
+/// Rows for each of the farthest off that nats leave out.
 const FARTHEST: usize = 100;
 
-/// What other libraries' models give per cycle: constants, not run by this command.
-const PEERS: &str = "zuko's masked autoregressive flow 0.912 and spline flow 0.899, a mixture of 32 normal distributions 0.896, five nearest \
-neighbours 0.871, the Mahalanobis distance 0.686";
+/// What another aggregate has to gain in AUROC over the default to be taken: less is chance among so few cycles.
+const GAIN: f64 = 0.005;
+
+/// Standard deviations that all sensors of one second are shifted by, to see what a single wild second does.
+const WILD: f32 = 100.0;
 
 /// What the command line chose.
 pub struct Request {
@@ -111,9 +110,22 @@ pub fn run(request: &Request) -> Result<()> {
     let best = fits.iter().max_by(|a, b| a.nats.total_cmp(&b.nats)).context("no family is named")?;
     let normal = Held::new(&readings, &split)?;
     let senses = senses(best, &held_back, &normal, &readings)?;
-    let aggregate = senses.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(Aggregate::default(), |best| best.0);
+    let usual = senses.iter().find(|sense| sense.aggregate == Aggregate::default()).map_or(0.0, |sense| sense.shifted);
+    let gains = senses.iter().filter(|sense| sense.shifted > usual + GAIN);
+    let most = gains.max_by(|a, b| a.shifted.total_cmp(&b.shifted));
+    let aggregate = most.map_or(Aggregate::default(), |sense| sense.aggregate);
     let promises = promises(request, best, aggregate, &readings, &test, &normal)?;
-    let text = table(&fits, best, &senses, aggregate, &promises, &test, &normal);
+    let by_seconds = by_seconds(request, best.family, &readings, &test)?;
+    let text = report::table(&Results {
+        fits: &fits,
+        best,
+        senses: &senses,
+        aggregate,
+        promises: &promises,
+        by_seconds: &by_seconds,
+        test: &test,
+        normal: &normal,
+    });
     request.output.write("cycles", &text, &svg(&[panel(best, &promises, &test)], 1, (0.005, 0.6))?)
 }
 
@@ -191,32 +203,77 @@ impl Fit {
     }
 }
 
-/// How well each aggregate tells held-back normal cycles from the same ones with one sensor shifted: the mean AUROC over sensors
-/// and shifts. No fault and no test reading has a part in it.
-fn senses(best: &Fit, held_back: &Matrix, normal: &Held, readings: &Readings) -> Result<Vec<(Aggregate, f64)>> {
+/// How an aggregate does on held-back normal cycles.
+struct Sense {
+    aggregate: Aggregate,
+    /// How well it tells them from the same ones with one sensor shifted: the mean AUROC over sensors and shifts.
+    shifted: f64,
+    /// The share of them that a single wild second lifts above all of them.
+    wild: f64,
+}
+
+/// What each aggregate makes of held-back normal cycles, shifted. No fault and no test reading has a part in it.
+fn senses(best: &Fit, held_back: &Matrix, normal: &Held, readings: &Readings) -> Result<Vec<Sense>> {
     let scorer = best.model.scorer();
-    let mut sums = [0.0; Aggregate::ALL.len()];
     let columns = held_back.columns();
-    for column in 0..columns {
+    let deviation = |column: usize| {
         let values: Vec<f64> = readings.values.column(column).map(f64::from).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt() as f32
+    };
+    let deviations: Vec<f32> = (0..columns).map(deviation).collect();
+    let cycles = |aggregate: Aggregate, said: &[Assessment]| {
+        aggregate.scores(said, &normal.of_rows, normal.count, scorer.calibration())
+    };
+    let mut senses = Aggregate::ALL.map(|aggregate| Sense { aggregate, shifted: 0.0, wild: 0.0 });
+    for column in 0..columns {
         for shift in SHIFTS {
             let mut shifted = held_back.clone();
             for row in shifted.values_mut().chunks_exact_mut(columns) {
-                row[column] += shift * deviation as f32;
+                row[column] += shift * deviations[column];
             }
             let said = assess(&best.model, &shifted)?;
-            for (sum, aggregate) in sums.iter_mut().zip(Aggregate::ALL) {
-                let of =
-                    |said: &[Assessment]| aggregate.scores(said, &normal.of_rows, normal.count, scorer.calibration());
-                let scores = [of(&best.held_back), of(&said)].concat();
+            for sense in &mut senses {
+                let scores = [cycles(sense.aggregate, &best.held_back), cycles(sense.aggregate, &said)].concat();
                 let anomalous: Vec<bool> = (0..scores.len()).map(|group| group >= normal.count).collect();
-                *sum += auroc(&scores, &anomalous).unwrap_or(f64::NAN) / (columns * SHIFTS.len()) as f64;
+                sense.shifted += auroc(&scores, &anomalous).unwrap_or(f64::NAN) / (columns * SHIFTS.len()) as f64;
             }
         }
     }
-    Ok(Aggregate::ALL.into_iter().zip(sums).collect())
+    let mut wild = held_back.clone();
+    let first = (0..normal.count).filter_map(|group| normal.of_rows.iter().position(|other| *other == group));
+    for row in first.collect::<Vec<_>>() {
+        let cells = &mut wild.values_mut()[row * columns..(row + 1) * columns];
+        cells.iter_mut().zip(&deviations).for_each(|(cell, deviation)| *cell += WILD * deviation);
+    }
+    let said = assess(&best.model, &wild)?;
+    for sense in &mut senses {
+        let most = cycles(sense.aggregate, &best.held_back).into_iter().fold(f32::MIN, f32::max);
+        sense.wild = super::share_above(&cycles(sense.aggregate, &said), most);
+    }
+    Ok(senses.into())
+}
+
+/// What a flow says of the test that is calibrated by seconds drawn at random, as without `--group`.
+fn by_seconds(request: &Request, family: Family, readings: &Readings, test: &Test) -> Result<Vec<Assessment>> {
+    let readings = Readings { groups: None, ..readings.clone() };
+    let split = Split::new(&readings, &SplitOptions { false_alarm_rate: FALSE_ALARM_RATE, ..SplitOptions::default() })?;
+    let shape = Architecture::of(family, readings.features.len());
+    let (name, held_back) = (format!("cycles/{}-seconds", word(family)), readings.values.select(&split.calibration));
+    let [model, _] = request.output.fitted(&name, &readings, &split, &held_back, Some(shape))?;
+    Ok(assess(&model, &test.rows)?)
+}
+
+/// What the report is made of.
+struct Results<'a> {
+    fits: &'a [Fit],
+    best: &'a Fit,
+    senses: &'a [Sense],
+    aggregate: Aggregate,
+    promises: &'a [Promise],
+    by_seconds: &'a [Assessment],
+    test: &'a Test,
+    normal: &'a Held,
 }
 
 /// The ways to calibrate cycles: by those held back; by all, each scored by a model of the others.
@@ -261,14 +318,6 @@ fn promises(
     Ok(promises)
 }
 
-/// Which counts among `fresh` chance explains, as text.
-fn chance(rate: f64, held_back: usize, fresh: usize) -> String {
-    let interval = Exceedances::new(rate, held_back, fresh).interval(0.95).map(|(low, high)| low..=high);
-    let share = |count: usize| percent(count as f64 / fresh as f64);
-    let text = |range: RangeInclusive<usize>| format!("{} .. {}", share(*range.start()), share(*range.end()));
-    interval.map_or("-".to_owned(), text)
-}
-
 fn panel(best: &Fit, promises: &[Promise], test: &Test) -> Panel {
     let rates: Vec<f64> = (0..40).map(|step| 0.01 * 30_f64.powf(f64::from(step) / 39.0)).collect();
     let seconds = {
@@ -292,176 +341,4 @@ fn panel(best: &Fit, promises: &[Promise], test: &Test) -> Panel {
         lines: [seconds].into_iter().chain(promises.iter().map(of)).collect(),
         band: Vec::new(),
     }
-}
-
-fn table(
-    fits: &[Fit],
-    best: &Fit,
-    senses: &[(Aggregate, f64)],
-    aggregate: Aggregate,
-    promises: &[Promise],
-    test: &Test,
-    normal: &Held,
-) -> String {
-    let mut text = Markdown::default();
-    text.text("# Whole cycles of the rig");
-    text.text("```\ncargo xtask bench cycles\n```");
-    let healthy = test.group_anomalous.iter().filter(|anomalous| !**anomalous).count();
-    text.text(&format!(
-        "Flows are fitted as by `fit --group cycle --family NAME` (int8, seed 0) to the normal cycles of the bundled rig, of which {} are held back \
-whole; the test file has {} cycles, {healthy} of them healthy. Family and aggregate are chosen without the test file.",
-        normal.count,
-        test.group_anomalous.len(),
-    ));
-    text.text("## Which flow");
-    text.text(&format!(
-        "Nats are the mean log-density of the held-back cycles' seconds, without the hundredth that is farthest off: they choose \
-`{}`. Cycles score by `{}`; AUROC is over all faults. Other libraries per cycle (constants, not run by this command): {PEERS}.",
-        word(best.family),
-        aggregate.name(),
-    ));
-    let mut sorted: Vec<&Fit> = fits.iter().collect();
-    sorted.sort_by(|a, b| b.nats.total_cmp(&a.nats));
-    let weak = test.kinds.iter().position(|kind| kind == "pump_leak_weak");
-    let row = |fit: &&Fit| {
-        let scores: Vec<f32> = fit.test.iter().map(Assessment::score).collect();
-        let cycles = fit.cycles(aggregate, test);
-        let own = aggregate.scores(&fit.held_back, &normal.of_rows, normal.count, fit.model.scorer().calibration());
-        let promise = Promise { name: String::new(), scores: vec![(own, cycles.clone())] };
-        let seconds = flowlet_trainer::metrics::alarm_rate(&fit.seconds_alarm(), &test.anomalous, false);
-        let lowest = lowest_rate(normal.count);
-        vec![
-            format!("`{}`", word(fit.family)),
-            format!("{:.3}", fit.nats),
-            fit.model.body().len().to_string(),
-            ratio(auroc(&scores, &test.anomalous)),
-            ratio(test.auroc(&cycles, None)),
-            ratio(average_precision(&cycles, &test.group_anomalous)),
-            ratio(weak.and_then(|weak| test.auroc(&cycles, Some(weak)))),
-            percent(seconds.unwrap_or(f64::NAN)),
-            percent(test.rate(&promise.alarms(lowest), None)),
-        ]
-    };
-    let lowest = percent(lowest_rate(normal.count));
-    text.table(
-        &[
-            "family",
-            "nats, held back",
-            "bytes",
-            "AUROC, seconds",
-            "AUROC, cycles",
-            "AP, cycles",
-            "pump_leak_weak, cycles",
-            "realized, seconds at 1 %",
-            &format!("realized, cycles at {lowest}"),
-        ],
-        sorted.iter().map(row).collect::<Vec<_>>(),
-    );
-    text.text("## Which aggregate");
-    text.text(
-        "The choice is by the held-back normal cycles alone: how well each tells them from themselves with one sensor shifted by a half, one and two \
-standard deviations up or down, as the mean AUROC over sensors and shifts. What it gives on the test is beside it, and chose nothing.",
-    );
-    let rows = senses.iter().map(|(aggregate, sense)| {
-        let cycles = best.cycles(*aggregate, test);
-        vec![
-            format!("`{}`", aggregate.name()),
-            format!("{sense:.4}"),
-            ratio(test.auroc(&cycles, None)),
-            ratio(weak.and_then(|weak| test.auroc(&cycles, Some(weak)))),
-        ]
-    });
-    text.table(
-        &["aggregate", "AUROC, shifted sensors", "AUROC, test", "pump_leak_weak, test"],
-        rows.collect::<Vec<_>>(),
-    );
-    rates(&mut text, best, promises, test, healthy);
-    faults(&mut text, best, aggregate, promises, test);
-    text.text("![expected against realized rates of healthy cycles](cycles.svg)");
-    text.0.trim_end().to_owned() + "\n"
-}
-
-/// What is realized on healthy cycles, by the way of calibration.
-fn rates(text: &mut Markdown, best: &Fit, promises: &[Promise], test: &Test, healthy: usize) {
-    text.text("## Realized rates");
-    let alarms = best.seconds_alarm();
-    let seconds = flowlet_trainer::metrics::alarm_rate(&alarms, &test.anomalous, false).unwrap_or(f64::NAN);
-    let mut any = vec![false; test.group_anomalous.len()];
-    alarms.iter().zip(&test.of_rows).for_each(|(alarm, group)| any[*group] |= *alarm);
-    text.text(&format!(
-        "Calibrated by seconds at a nominal {}, {} of the healthy seconds of the test alarm, and {} of the healthy cycles have a second \
-that does. Calibrated by cycles, with the 95 % interval that chance leaves for as many cycles and {healthy} healthy ones:",
-        percent(FALSE_ALARM_RATE.into()),
-        percent(seconds),
-        percent(test.rate(&any, None)),
-    ));
-    let nominal: Vec<String> = RATES.iter().map(|rate| percent(*rate)).collect();
-    let heads: Vec<&str> = ["calibrated by", "cycles", "lowest rate", "realized there"]
-        .into_iter()
-        .chain(nominal.iter().map(String::as_str))
-        .collect();
-    let row = |promise: &Promise| {
-        let lowest = lowest_rate(promise.groups());
-        let at = |rate: f64| {
-            let realized = percent(test.rate(&promise.alarms(rate), None));
-            format!("{realized} ({})", chance(rate, promise.groups(), healthy))
-        };
-        let cell = |rate: &f64| if *rate < lowest { "-".to_owned() } else { at(*rate) };
-        let first = vec![promise.name.clone(), promise.groups().to_string(), percent(lowest), at(lowest)];
-        first.into_iter().chain(RATES.iter().map(cell)).collect::<Vec<_>>()
-    };
-    text.table(&heads, promises.iter().map(row).collect::<Vec<_>>());
-    text.text(
-        "Folds: every cycle is scored by a flow that was fitted without it. Left as it is, the flow that is deployed is compared with the scores of the \
-folds' flows, which assumes that it scores a new cycle as they do; by its own flow, each fold's cycles are compared with the test by the same flow \
-(cross-conformal), for as many evaluations. Among the normal cycles of the training file 19 % are marked stable by the rig's authors, among the healthy \
-ones of the test 48 %, so the two are not quite exchangeable, whatever calibrates.",
-    );
-}
-
-/// A line for each fault.
-fn faults(text: &mut Markdown, best: &Fit, aggregate: Aggregate, promises: &[Promise], test: &Test) {
-    text.text("## By fault");
-    let cycles = best.cycles(aggregate, test);
-    let seconds = best.seconds_alarm();
-    let held_back = (&promises[0], lowest_rate(promises[0].groups()));
-    let folded = (&promises[1], f64::from(FALSE_ALARM_RATE));
-    let [by_held_back, by_folds] = [held_back, folded].map(|(promise, rate)| promise.alarms(rate));
-    let scores: Vec<f32> = best.test.iter().map(Assessment::score).collect();
-    let row = |kind: usize| {
-        let of_kind: Vec<usize> = (0..scores.len()).filter(|row| test.group_kind[test.of_rows[*row]] == kind).collect();
-        let against: Vec<usize> = (0..scores.len())
-            .filter(|row| !test.anomalous[*row] || test.group_kind[test.of_rows[*row]] == kind)
-            .collect();
-        let pick = |rows: &[usize]| -> (Vec<f32>, Vec<bool>) {
-            rows.iter().map(|row| (scores[*row], test.anomalous[*row])).unzip()
-        };
-        let (against, labels) = pick(&against);
-        let alarming = of_kind.iter().filter(|row| seconds[**row]).count() as f64 / of_kind.len() as f64;
-        let healthy = !of_kind.iter().any(|row| test.anomalous[*row]);
-        let area = |value: Option<f64>| if healthy { "-".to_owned() } else { ratio(value) };
-        vec![
-            test.kinds[kind].clone(),
-            (0..cycles.len()).filter(|group| test.group_kind[*group] == kind).count().to_string(),
-            area(auroc(&against, &labels)),
-            area(test.auroc(&cycles, Some(kind))),
-            percent(alarming),
-            percent(test.rate(&by_held_back, Some(kind))),
-            percent(test.rate(&by_folds, Some(kind))),
-        ]
-    };
-    let mut kinds: Vec<usize> = (0..test.kinds.len()).collect();
-    kinds.sort_by_key(|kind| &test.kinds[*kind]);
-    text.table(
-        &[
-            "fault",
-            "cycles",
-            "AUROC, seconds",
-            "AUROC, cycles",
-            "seconds alarming at 1 %",
-            &format!("cycles alarming at {}", percent(held_back.1)),
-            "cycles alarming at 1 %, folds",
-        ],
-        kinds.into_iter().map(row).collect::<Vec<_>>(),
-    );
 }

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use flowlet_trainer::data::{Matrix, Readings, Split};
+use flowlet_trainer::data::{DataError, Matrix, Readings, Roles, Split, Table};
 use flowlet_trainer::fitting::fit;
 use flowlet_trainer::model::Model;
 use flowlet_trainer::train::{Architecture, MOST_BYTES, Options};
-use serde::Serialize;
 
 use crate::setup;
 
@@ -86,7 +85,7 @@ fn read(path: &Path) -> Result<Model> {
 }
 
 /// A table with its heading, as Markdown; the first column is text, the others are numbers.
-#[derive(Default, Serialize)]
+#[derive(Default)]
 pub struct Markdown(String);
 
 impl Markdown {
@@ -101,6 +100,19 @@ impl Markdown {
             self.0 += &format!("| {} |\n", row.join(" | "));
         }
         self.0 += "\n";
+    }
+}
+
+/// The normal readings by all columns that vary, but for the label, where there is one.
+fn features(table: &Table, label: Option<&str>) -> Result<Readings> {
+    let label = label.filter(|label| table.columns().iter().any(|name| name == label)).map(str::to_owned);
+    let roles = Roles { label, ..Roles::default() };
+    match Readings::for_fitting(table, &roles) {
+        Err(DataError::Constant { columns, .. }) => {
+            let ignore = columns.into_iter().map(|(name, _)| name).collect();
+            Ok(Readings::for_fitting(table, &Roles { ignore, ..roles })?)
+        }
+        readings => Ok(readings?),
     }
 }
 

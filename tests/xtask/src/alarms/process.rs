@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use flowlet_trainer::calibrate::Calibrated;
-use flowlet_trainer::data::{DataError, Matrix, Readings, Roles, Split, SplitOptions, Table};
+use flowlet_trainer::data::{Matrix, Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::metrics::auroc;
 use flowlet_trainer::scoring::assess;
 use flowlet_trainer::tail::Tail;
@@ -43,13 +43,16 @@ struct Chart {
     name: &'static str,
     calibration: Vec<f32>,
     scores: Vec<f32>,
+    /// By the rows of the normal run.
     threshold: f32,
+    /// For each run, by the rows of all others before their faults.
+    by_others: Vec<f32>,
 }
 
 pub fn run(request: &Request) -> Result<()> {
     let read = |name: &str| Table::read(&request.data.join(name));
     let (train, normal, faults) = (read("normal_train.csv")?, read("normal_test.csv")?, read("faults_test.csv")?);
-    let train = features(&train)?;
+    let train = super::features(&train, label(&train).as_deref())?;
     let roles = |table: &Table| Roles { label: label(table), ..Roles::default() };
     let normal = Readings::with_features(&normal, &train.features, &roles(&normal))?;
     let all: Vec<usize> = (0..faults.rows()).collect();
@@ -60,11 +63,11 @@ pub fn run(request: &Request) -> Result<()> {
     let split = Split::with_validation(&train, &normal, &options)?;
     let [model, _] = request.output.fitted("process", &train, &split, &normal.values, None)?;
     let scores = |rows: &Matrix| anyhow::Ok(assess(&model, rows)?.iter().map(flowlet::Assessment::score).collect());
-    let flow = chart("flow, int8", scores(&normal.values)?, scores(&rows)?)?;
+    let flow = chart("flow, int8", scores(&normal.values)?, scores(&rows)?, &runs)?;
     let components = Components::new(&train.values)?;
     let (normal_t2, normal_spe) = components.charts(&normal.values);
     let (t2, spe) = components.charts(&rows);
-    let charts = [flow, chart("T²", normal_t2, t2)?, chart("SPE", normal_spe, spe)?];
+    let charts = [flow, chart("T²", normal_t2, t2, &runs)?, chart("SPE", normal_spe, spe, &runs)?];
     let retained = components.loadings.ncols();
     let table = table(request, &charts, &runs, (train.values.rows(), normal.values.rows(), retained));
     request.output.write("process", &table, &svg(&[panel(&charts, &runs)], 1, (0.002, 0.4))?)
@@ -72,18 +75,6 @@ pub fn run(request: &Request) -> Result<()> {
 
 fn label(table: &Table) -> Option<String> {
     table.columns().iter().find(|name| *name == "anomaly").cloned()
-}
-
-/// The readings by all columns that vary, but for labels.
-fn features(table: &Table) -> Result<Readings> {
-    let roles = Roles { label: label(table), ..Roles::default() };
-    match Readings::for_fitting(table, &roles) {
-        Err(DataError::Constant { columns, .. }) => {
-            let ignore = columns.into_iter().map(|(name, _)| name).collect();
-            Ok(Readings::for_fitting(table, &Roles { ignore, ..roles })?)
-        }
-        readings => Ok(readings?),
-    }
 }
 
 /// The runs of a table: rows with the same `fault`, of which `anomaly` says where it begins.
@@ -108,9 +99,15 @@ fn runs(table: &Table) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-fn chart(name: &'static str, calibration: Vec<f32>, scores: Vec<f32>) -> Result<Chart> {
-    let threshold = Calibrated::new(&calibration, FALSE_ALARM_RATE)?.threshold;
-    Ok(Chart { name, calibration, scores, threshold })
+fn chart(name: &'static str, calibration: Vec<f32>, scores: Vec<f32>, runs: &[Run]) -> Result<Chart> {
+    let limit = |normal: &[f32]| anyhow::Ok(Calibrated::new(normal, FALSE_ALARM_RATE)?.threshold);
+    let threshold = limit(&calibration)?;
+    let others = |of: &Run| {
+        let others = runs.iter().filter(|run| run.name != of.name);
+        limit(&others.flat_map(|run| scores[run.rows.start..run.onset].to_vec()).collect::<Vec<_>>())
+    };
+    let by_others = runs.iter().map(others).collect::<Result<_>>()?;
+    Ok(Chart { name, calibration, scores, threshold, by_others })
 }
 
 /// Principal components of standardized rows.
@@ -171,17 +168,28 @@ impl Chart {
         runs.iter().flat_map(|run| self.scores[run.rows.start..run.onset].to_vec()).collect()
     }
 
-    /// AUROC of the rows with the fault against those before any, the share of them that alarms, and the rows until the first alarm
-    /// and until the end of the first few in a row.
-    fn of_run(&self, run: &Run, before: &[f32]) -> (Option<f64>, f64, [Option<usize>; 2]) {
-        let after = &self.scores[run.onset..run.rows.end];
-        let scores = [before, after].concat();
+    /// AUROC of the rows with the fault against those before any.
+    fn auroc(&self, run: &Run, before: &[f32]) -> Option<f64> {
+        let scores = [before, &self.scores[run.onset..run.rows.end]].concat();
         let anomalous: Vec<bool> = (0..scores.len()).map(|row| row >= before.len()).collect();
-        let alarms: Vec<bool> = after.iter().map(|score| *score > self.threshold).collect();
+        auroc(&scores, &anomalous)
+    }
+
+    /// The share of rows with the fault above a limit, and the rows until the first of them and until the end of the first few in
+    /// a row.
+    fn detection(&self, run: &Run, threshold: f32) -> (f64, [Option<usize>; 2]) {
+        let after = &self.scores[run.onset..run.rows.end];
+        let alarms: Vec<bool> = after.iter().map(|score| *score > threshold).collect();
         let first = |length: usize| {
             alarms.windows(length).position(|alarms| alarms.iter().all(|alarm| *alarm)).map(|row| row + length - 1)
         };
-        (auroc(&scores, &anomalous), share_above(after, self.threshold), [first(1), first(IN_A_ROW)])
+        (share_above(after, threshold), [first(1), first(IN_A_ROW)])
+    }
+
+    /// The realized rate of each run before its fault.
+    fn realized(&self, runs: &[Run], limit: impl Fn(usize) -> f32) -> Vec<f64> {
+        let rate = |(number, run): (usize, &Run)| share_above(&self.scores[run.rows.start..run.onset], limit(number));
+        runs.iter().enumerate().map(rate).collect()
     }
 }
 
@@ -222,36 +230,74 @@ fn table(
         "```\ncargo xtask bench process --data DIR   # DIR: normal_train.csv, normal_test.csv, faults_test.csv\n```",
     );
     text.text(&format!(
-        "The Tennessee Eastman process, {} minutes a row. The flow (int8, defaults, seed 0) is fitted to the {train} rows of normal_train.csv, and so \
-are the principal components of the standardized rows: {retained} that have {} of the variance make T², the others SPE. All limits are set alike: by \
-the ranks of the {normal} rows of normal_test.csv at a nominal rate of {}, not by the charts' theory of normal distributions. Before the \
-fault every run is normal: these rows show what rate is realized.",
+        "The Tennessee Eastman process, {} minutes a row. The flow (int8, defaults, seed 0) is fitted to the {train} rows of \
+normal_train.csv, and so are the principal components of the standardized rows: {retained} that have {} of the variance make T², the others \
+SPE. All limits are set alike, by ranks of normal rows at a nominal rate of {}, not by the charts' theory of normal distributions: by the {normal} \
+rows of normal_test.csv, one run, or, for each run, by the rows of all other runs before their faults.",
         request.minutes,
         percent(RETAINED),
         percent(FALSE_ALARM_RATE.into()),
     ));
+    realized(&mut text, charts, runs, normal);
+    text.text("## By fault");
+    text.text("AUROC is of the rows with the fault against all rows before any: it needs no limit.");
+    let names = |measures: &[String]| -> Vec<String> {
+        let each =
+            measures.iter().flat_map(|measure| charts.iter().map(move |chart| format!("{measure}{}", chart.name)));
+        ["fault".to_owned()].into_iter().chain(each).collect()
+    };
+    let before: Vec<Vec<f32>> = charts.iter().map(|chart| chart.before(runs)).collect();
+    let area = |run: &Run| -> Vec<f64> {
+        charts.iter().zip(&before).map(|(chart, before)| chart.auroc(run, before).unwrap_or(f64::NAN)).collect()
+    };
+    let areas: Vec<Vec<f64>> = runs.iter().map(area).collect();
+    let row = |(run, areas): (&Run, &Vec<f64>)| -> Vec<String> {
+        [run.name.clone()].into_iter().chain(areas.iter().map(|area| ratio(Some(*area)))).collect()
+    };
+    let mut rows: Vec<Vec<String>> = runs.iter().zip(&areas).map(row).collect();
+    rows.push(means(&areas, |area| format!("{area:.3}"), 0));
+    text.table(&names(&[String::new()]).iter().map(String::as_str).collect::<Vec<_>>(), rows);
+    text.text(&format!(
+        "Delay is from the onset, in minutes: to the first alarm, and to the end of the first {IN_A_ROW} in a row. A first alarm may be a \
+false one; {IN_A_ROW} in a row seldom are."
+    ));
+    let heads = names(&["detected: ".to_owned(), "delay: ".to_owned(), format!("delay, {IN_A_ROW} in a row: ")]);
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    text.text("Limits by the other runs, at nearly the same realized rate:");
+    text.table(&heads, detections(request, charts, runs, |chart, number| chart.by_others[number]));
+    text.text("Limits by normal_test.csv:");
+    text.table(&heads, detections(request, charts, runs, |chart, _| chart.threshold));
+    text.text("![expected against realized rates before the fault](process.svg)");
+    text.0.trim_end().to_owned() + "\n"
+}
+
+/// A line for each chart: the rate before the faults.
+fn realized(text: &mut Markdown, charts: &[Chart], runs: &[Run], normal: usize) {
     text.text("## Realized rates before the fault");
     let rates = charts.iter().map(|chart| {
-        let before = chart.before(runs);
-        let of_runs: Vec<f64> =
-            runs.iter().map(|run| share_above(&chart.scores[run.rows.start..run.onset], chart.threshold)).collect();
-        let most = of_runs.iter().copied().fold(0.0, f64::max);
-        let none = of_runs.iter().filter(|rate| **rate == 0.0).count();
-        let index = Tail::fit_declustered(&chart.calibration, RUN)
-            .map_or_else(|_| "-".to_owned(), |tail| format!("{:.2}", tail.extremal_index));
+        let of_runs = chart.realized(runs, |_| chart.threshold);
+        let by_others = chart.realized(runs, |number| chart.by_others[number]);
+        let mean = |rates: &[f64]| percent(rates.iter().sum::<f64>() / rates.len() as f64);
+        let most = |rates: &[f64]| percent(rates.iter().copied().fold(0.0, f64::max));
+        let none = by_others.iter().filter(|rate| **rate == 0.0).count();
+        let index = Tail::fit_declustered(&chart.calibration, RUN);
         vec![
             chart.name.to_owned(),
-            percent(share_above(&before, chart.threshold)),
-            percent(most),
+            mean(&of_runs),
+            most(&of_runs),
+            mean(&by_others),
+            most(&by_others),
             format!("{none} of {}", runs.len()),
             format!("{:.2}", autocorrelation(&chart.calibration)),
-            index,
+            index.map_or_else(|_| "-".to_owned(), |tail| format!("{:.2}", tail.extremal_index)),
         ]
     });
     text.table(
         &[
             "chart",
-            "realized",
+            "by normal_test.csv",
+            "most, of a run",
+            "by the other runs",
             "most, of a run",
             "runs without",
             "rank correlation with the row before",
@@ -261,43 +307,39 @@ fault every run is normal: these rows show what rate is realized.",
     );
     text.text(&format!(
         "Rows are correlated in time. That leaves the expected rate as it is, as long as the process is the same, but alarms come in \
-bursts: the {normal} rows that set the limits count for fewer than as many independent ones, so the limits are less certain than their number suggests, \
-and the realized rate of a run scatters more widely than independent rows would have it. An extremal index below 1 says how many rows share a burst (rows \
-no more than {RUN} apart). A p-value of one row promises nothing of the next."
+bursts: the {normal} rows of one run count for far fewer independent ones, so limits that they set are less certain than their number suggests, and the \
+realized rate of a run scatters more widely than independent rows would have it. An extremal index below 1 says how many rows share a burst (rows no more \
+than {RUN} apart; runs declustering on normal_test.csv). A p-value of one row promises nothing of the next."
     ));
-    text.text("## By fault");
-    text.text(&format!(
-        "AUROC is of the rows with the fault against all rows before any. Delay is from the onset, in minutes: to the first alarm, and to the end of \
-the first {IN_A_ROW} in a row. A first alarm may be a false one; {IN_A_ROW} in a row seldom are."
-    ));
-    let mut heads = vec!["fault".to_owned()];
-    for measure in ["AUROC", "detected", "delay", &format!("delay, {IN_A_ROW} in a row")] {
-        heads.extend(charts.iter().map(|chart| format!("{measure}: {}", chart.name)));
-    }
+}
+
+/// A line for each run, by a limit for each chart and run, and one of means.
+fn detections(
+    request: &Request,
+    charts: &[Chart],
+    runs: &[Run],
+    limit: impl Fn(&Chart, usize) -> f32,
+) -> Vec<Vec<String>> {
     let minutes =
         |rows: Option<usize>| rows.map_or("-".to_owned(), |rows| format!("{:.0}", rows as f64 * request.minutes));
-    let before: Vec<Vec<f32>> = charts.iter().map(|chart| chart.before(runs)).collect();
-    let mut sums = vec![[0.0; 2]; charts.len()];
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for run in runs {
-        let of: Vec<_> = charts.iter().zip(&before).map(|(chart, before)| chart.of_run(run, before)).collect();
-        for (sum, (auroc, detected, _)) in sums.iter_mut().zip(&of) {
-            sum[0] += auroc.unwrap_or(f64::NAN) / runs.len() as f64;
-            sum[1] += detected / runs.len() as f64;
-        }
+    let (mut rows, mut shares) = (Vec::new(), Vec::new());
+    for (number, run) in runs.iter().enumerate() {
+        let of: Vec<_> = charts.iter().map(|chart| chart.detection(run, limit(chart, number))).collect();
         let mut row = vec![run.name.clone()];
-        row.extend(of.iter().map(|(auroc, ..)| ratio(*auroc)));
-        row.extend(of.iter().map(|(_, detected, _)| percent(*detected)));
-        row.extend(of.iter().map(|(.., delays)| minutes(delays[0])));
-        row.extend(of.iter().map(|(.., delays)| minutes(delays[1])));
+        row.extend(of.iter().map(|(detected, _)| percent(*detected)));
+        row.extend(of.iter().map(|(_, delays)| minutes(delays[0])));
+        row.extend(of.iter().map(|(_, delays)| minutes(delays[1])));
         rows.push(row);
+        shares.push(of.iter().map(|(detected, _)| *detected).collect());
     }
-    let mut mean = vec!["**mean**".to_owned()];
-    mean.extend(sums.iter().map(|sum| format!("**{:.3}**", sum[0])));
-    mean.extend(sums.iter().map(|sum| format!("**{}**", percent(sum[1]))));
-    mean.extend(vec![String::new(); 2 * charts.len()]);
-    rows.push(mean);
-    text.table(&heads.iter().map(String::as_str).collect::<Vec<_>>(), rows);
-    text.text("![expected against realized rates before the fault](process.svg)");
-    text.0.trim_end().to_owned() + "\n"
+    rows.push(means(&shares, percent, 2 * charts.len()));
+    rows
+}
+
+/// The line of means over runs, and empty cells behind it.
+fn means(of_runs: &[Vec<f64>], show: impl Fn(f64) -> String, empty: usize) -> Vec<String> {
+    let charts = of_runs.first().map_or(0, Vec::len);
+    let mean = |chart: usize| of_runs.iter().map(|row| row[chart]).sum::<f64>() / of_runs.len() as f64;
+    let cells = (0..charts).map(|chart| format!("**{}**", show(mean(chart))));
+    ["**mean**".to_owned()].into_iter().chain(cells).chain((0..empty).map(|_| String::new())).collect()
 }

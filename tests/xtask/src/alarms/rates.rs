@@ -1,6 +1,5 @@
 //! `cargo xtask bench rates`: realized false-alarm rates beside those that were calibrated for, by data set.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -86,33 +85,16 @@ fn measure(folder: &Path, request: &Request) -> Result<Figure> {
     Ok(Figure { set, fitted: order.len(), calibration, test, formats: [realized(&int8)?, realized(&f32)?] })
 }
 
-/// The normal rows of both files, as one table.
+/// The normal rows of both files, by the columns that vary in the first.
 fn normal(folder: &Path) -> Result<Readings> {
     let [training, test] = ["train.csv", "test.csv"].map(|name| folder.join(name));
-    let mut text = fs::read_to_string(&training).with_context(|| format!("cannot read {}", training.display()))?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    let more = fs::read_to_string(&test).with_context(|| format!("cannot read {}", test.display()))?;
-    let head = |text: &str| text.lines().next().unwrap_or_default().trim_end().to_owned();
-    ensure!(
-        head(&text) == head(&more),
-        "{} and {} differ in their first line, but their normal rows are to be pooled",
-        training.display(),
-        test.display()
-    );
-    text.extend(more.split_inclusive('\n').skip(1));
-    let table = Table::parse(&format!("{} and test.csv", training.display()), text.as_bytes())?;
-    let label = table.columns().last().cloned().context("a table has columns")?;
-    let rows = Readings::for_fitting(&table, &Roles { label: Some(label.clone()), ..Roles::default() });
-    match rows {
-        // Columns that are the same in all normal rows have no density.
-        Err(flowlet_trainer::data::DataError::Constant { columns, .. }) => {
-            let ignore = columns.into_iter().map(|(name, _)| name).collect();
-            Ok(Readings::for_fitting(&table, &Roles { label: Some(label), ignore, ..Roles::default() })?)
-        }
-        rows => Ok(rows?),
-    }
+    let (training, test) = (Table::read(&training)?, Table::read(&test)?);
+    let label = test.columns().last().cloned();
+    let mut readings = super::features(&training, label.as_deref())?;
+    let more = Readings::with_features(&test, &readings.features, &Roles { label, ..Roles::default() })?;
+    readings.values = readings.values.followed_by(&more.values);
+    readings.rows = (0..readings.values.rows()).collect();
+    Ok(readings)
 }
 
 /// Alarms among rows that test, by division of the rows that are held back and by rate.

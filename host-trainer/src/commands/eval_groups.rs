@@ -104,9 +104,11 @@ impl<'a> Groups<'a> {
         let normal = assess(model, &self.normal.values).with_context(|| self.file.clone())?;
         let groups = self.normal.groups.as_ref().context("the normal readings have groups")?;
         let scores = aggregate.scores(&normal, &groups.of_rows, groups.count, view);
+        // In decimal digits a rate is what was given: 0.01, not the nearest number of 32 bits.
+        let decimal = |rate: f32| rate.to_string().parse::<f64>().unwrap_or(rate.into());
         let rate = match self.args.groups.group_false_alarm_rate {
-            Some(rate) => f64::from(rate),
-            None => f64::from(view.false_alarm_rate).max(lowest_rate(groups.count)),
+            Some(rate) => decimal(rate),
+            None => decimal(view.false_alarm_rate).max(lowest_rate(groups.count)),
         };
         let calibration = GroupCalibration::new(&scores, rate).map_err(|error| match error {
             GroupError::TooFew { .. } => {

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod fit_many;
+mod groups;
 mod monitor;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
 pub use fit_many::{FitManyArgs, Shard};
+pub use groups::GroupArgs;
 pub use monitor::{FeaturesArgs, MonitorArgs, ReplayArgs};
 
 use crate::data::{Missing, Order, Roles};
@@ -71,6 +73,9 @@ pub struct FitArgs {
     /// Normal readings for calibration, CSV, instead of held-back rows of READINGS
     #[arg(long, value_name = "FILE")]
     pub val: Option<PathBuf>,
+    /// Also write the rows that calibration holds back, CSV, with all columns: `eval --per` can calibrate by them
+    #[arg(long, value_name = "FILE", conflicts_with = "val")]
+    pub held_back: Option<PathBuf>,
     /// Also write the report as JSON; `-` writes to standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -315,6 +320,9 @@ pub struct EvalArgs {
     /// Column that names kinds of readings, such as faults: also report on each of them
     #[arg(long, value_name = "COL")]
     pub by: Option<String>,
+    /// Whole groups of readings.
+    #[command(flatten)]
+    pub groups: GroupArgs,
     /// Also write the report as JSON; `-` writes to standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

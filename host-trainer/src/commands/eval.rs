@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use super::eval_groups::Groups;
 use super::files::{feature_names, read_model, read_twin};
 use super::output::Output;
 use crate::cli::EvalArgs;
@@ -42,16 +43,21 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     let rows: Vec<usize> = (0..table.rows()).collect();
     let readings = table.matrix(&rows, &columns)?;
 
+    let groups = Groups::read(args, &model, &table, &anomalous, kinds.as_ref())?;
+
     let assessments = score(&model, &readings, &table)?;
     let by = kinds.map(|(names, of_rows)| {
         let kind = |(number, name): (usize, String)| (name, Kind::new(&assessments, &anomalous, &of_rows, number));
         names.into_iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
     });
     let twin = match read_twin(&args.model, &model) {
-        Some(twin) => Some(Measures::new(&score(&twin, &readings, &table)?, &anomalous)),
+        Some(twin) => Some((score(&twin, &readings, &table)?, twin)),
         None => None,
     };
-    let evaluation = Evaluation { model: Measures::new(&assessments, &anomalous), twin, by };
+    let twin = twin.as_ref().map(|(said, twin)| (twin, &said[..]));
+    let per = groups.map(|groups| groups.evaluate((&model, &assessments), twin)).transpose()?;
+    let twin = twin.map(|(_, said)| Measures::new(said, &anomalous));
+    let evaluation = Evaluation { model: Measures::new(&assessments, &anomalous), twin, by, per };
     if evaluation.model.auroc.is_none() {
         let missing = if evaluation.model.anomalies == 0 { 1 } else { 0 };
         eprintln!("note: no reading is labelled {missing}: what compares anomalies with normal readings is left out");

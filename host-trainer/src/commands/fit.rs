@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::checkpoint::{Checkpoint, Identity, Kept};
 use super::fingerprint::Fingerprint;
+use super::held_back::HeldBack;
 use super::model_outputs::ModelOutputs;
 use super::output::{Output, to_stdout};
 use super::progress::Bar;
@@ -28,6 +29,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
     let budget = args.budget.budget()?;
     let outputs = prepare(args)?;
+    let held_back = HeldBack::prepare(&args.readings, args.held_back.as_deref())?;
     let picture = budget.map(|_| Output::prepare(&files::front(&args.out))).transpose()?;
     if args.checkpoint.is_some() && args.options.effort == Effort::Best {
         bail!("--checkpoint: is of one fit, and --effort best makes several (leave out one of the two)");
@@ -67,6 +69,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
         picture.write(svg(search)?.as_bytes())?;
     }
     outputs.write(&fitted.model, Some(&fitted.twin))?;
+    held_back.map(|held_back| held_back.write(&job.readings, &job.split)).transpose()?;
     let is_cancelled = cancel.load(Ordering::Relaxed);
     match checkpoint {
         Some(mut checkpoint) if is_cancelled => {

@@ -3,11 +3,13 @@
 mod calibrate;
 mod checkpoint;
 mod eval;
+mod eval_groups;
 mod features;
 mod files;
 mod fingerprint;
 mod fit;
 mod fit_many;
+mod held_back;
 mod import;
 mod inspect;
 mod interrupt;

@@ -286,7 +286,7 @@ pub fn monitored(
             interval: clusters.threshold_interval(half, 0),
             highest,
             extrapolated: at > highest,
-            shape: clusters.tail.shape,
+            shape: clusters.shape,
             extremal_index: clusters.extremal_index,
         });
     }

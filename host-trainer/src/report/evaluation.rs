@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use flowlet::Assessment;
 use serde::Serialize;
 
-use super::{nats, percent, ratio};
+use super::{GroupEvaluation, nats, percent, ratio};
 use crate::metrics::{alarm_rate, auroc, average_precision, mean, median};
 
 /// How a model does on labelled readings. What needs anomalies or normal readings is `None` where there are none.
@@ -103,18 +103,17 @@ pub struct Evaluation {
     /// Of each kind of readings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<BTreeMap<String, Kind>>,
+    /// Of whole groups of readings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<GroupEvaluation>,
 }
 
 impl Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, twin, by } = self;
+        let Self { model, twin, by, per } = self;
         writeln!(f, "{} readings, {} of them anomalies", model.rows, model.anomalies)?;
         writeln!(f)?;
-        let heading = if twin.is_some() { format!("{:>12}{:>12}", "f32 twin", "difference") } else { String::new() };
-        writeln!(f, "{:<34}{:>12}{heading}", "", "model")?;
-        type Measure = fn(&Measures) -> Option<f64>;
-        type Show = fn(Option<f64>) -> String;
-        let lines: [(&str, Measure, Show); 6] = [
+        let lines: [Line; 6] = [
             ("AUROC", |of| of.auroc, ratio),
             ("average precision", |of| of.average_precision, ratio),
             ("detection rate", |of| of.detection_rate, percent),
@@ -122,35 +121,60 @@ impl Display for Evaluation {
             ("mean log-density, normal (nats)", |of| of.mean_log_prob, nats),
             ("median log-density, normal (nats)", |of| of.median_log_prob, nats),
         ];
-        for (name, measure, show) in lines {
-            write!(f, "{name:<34}{:>12}", show(measure(model)))?;
-            if let Some(twin) = twin {
-                let difference = measure(model).zip(measure(twin)).map(|(ours, its)| ours - its);
-                let sign = if difference.is_some_and(|difference| difference >= 0.0) { "+" } else { "" };
-                write!(f, "{:>12}{:>12}", show(measure(twin)), format!("{sign}{}", show(difference)))?;
-            }
-            writeln!(f)?;
-        }
+        measures(f, &lines, model, twin.as_ref())?;
         if let Some(kinds) = by {
-            let width = kinds.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4) + 2;
             writeln!(f)?;
-            writeln!(
-                f,
-                "{:<width$}{:>8}{:>11}{:>8}{:>10}{:>14}",
-                "kind", "rows", "anomalies", "AUROC", "detected", "false alarms"
-            )?;
-            for (name, kind) in kinds {
-                writeln!(
-                    f,
-                    "{name:<width$}{:>8}{:>11}{:>8}{:>10}{:>14}",
-                    kind.rows,
-                    kind.anomalies,
-                    ratio(kind.auroc),
-                    percent(kind.detection_rate),
-                    percent(kind.false_alarm_rate)
-                )?;
-            }
+            kinds_table(f, kinds, "rows")?;
         }
-        Ok(())
+        match per {
+            Some(per) => write!(f, "\n{per}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// A measure, with its name and how it is written.
+pub(super) type Line = (&'static str, fn(&Measures) -> Option<f64>, fn(Option<f64>) -> String);
+
+/// A line for each measure, with the twin's beside it.
+pub(super) fn measures(
+    f: &mut fmt::Formatter<'_>,
+    lines: &[Line],
+    model: &Measures,
+    twin: Option<&Measures>,
+) -> fmt::Result {
+    let heading = if twin.is_some() { format!("{:>12}{:>12}", "f32 twin", "difference") } else { String::new() };
+    writeln!(f, "{:<34}{:>12}{heading}", "", "model")?;
+    for (name, measure, show) in lines {
+        write!(f, "{name:<34}{:>12}", show(measure(model)))?;
+        if let Some(twin) = twin {
+            let difference = measure(model).zip(measure(twin)).map(|(ours, its)| ours - its);
+            let sign = if difference.is_some_and(|difference| difference >= 0.0) { "+" } else { "" };
+            write!(f, "{:>12}{:>12}", show(measure(twin)), format!("{sign}{}", show(difference)))?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// A line for each kind.
+pub(super) fn kinds_table(f: &mut fmt::Formatter<'_>, kinds: &BTreeMap<String, Kind>, counted: &str) -> fmt::Result {
+    let width = kinds.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4) + 2;
+    writeln!(
+        f,
+        "{:<width$}{counted:>8}{:>11}{:>8}{:>10}{:>14}",
+        "kind", "anomalies", "AUROC", "detected", "false alarms"
+    )?;
+    for (name, kind) in kinds {
+        writeln!(
+            f,
+            "{name:<width$}{:>8}{:>11}{:>8}{:>10}{:>14}",
+            kind.rows,
+            kind.anomalies,
+            ratio(kind.auroc),
+            percent(kind.detection_rate),
+            percent(kind.false_alarm_rate)
+        )?;
+    }
+    Ok(())
 }

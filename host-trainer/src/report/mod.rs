@@ -4,6 +4,7 @@ mod calibration;
 mod evaluation;
 mod fit;
 mod fleet;
+mod groups;
 mod inspection;
 mod quantization;
 
@@ -11,6 +12,7 @@ pub use calibration::{Alarm, CalibrationReport};
 pub use evaluation::{Evaluation, Kind, Measures};
 pub use fit::{FitReport, Parts};
 pub use fleet::{Entry, Status};
+pub use groups::GroupEvaluation;
 pub use inspection::Inspection;
 
 use serde::Serialize;

@@ -178,6 +178,7 @@ fn report(
                 .map(|(kind, name)| (name.clone(), Kind::new(&device, &readings.anomalous, &readings.fault_of, kind)))
                 .collect::<BTreeMap<_, _>>(),
         ),
+        per: None,
     };
     let (instructions_per_score, instructions_max, stack_bytes) = cost.of_a_score()?;
     let figures = Figures {

@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
+mod alarms;
 mod bases;
 mod bench;
 mod bits;
@@ -145,6 +146,40 @@ enum Bench {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Whole load cycles of the bundled rig: AUROC, and the rate that calibration by cycles keeps to
+    Cycles {
+        /// Of these families the one with the most nats on held-back cycles is taken [default: all with int8 nets]
+        #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
+        family: Vec<Family>,
+        /// Parts that cycles are held back in, one at a time
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=100))]
+        folds: u16,
+        #[command(flatten)]
+        output: Alarms,
+    },
+    /// Faults of the Tennessee Eastman process: the flow beside the T² and SPE charts of process control
+    Process {
+        /// A folder with normal_train.csv, normal_test.csv and faults_test.csv, whose column `fault` names runs and whose
+        /// column `anomaly` is 1 from the onset on
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Between two rows
+        #[arg(long, value_name = "MINUTES", default_value_t = 3.0)]
+        minutes: f64,
+        #[command(flatten)]
+        output: Alarms,
+    },
+    /// Realized false-alarm rates beside those that were calibrated for, with the interval of chance
+    Rates {
+        /// A folder with anomaly/SET, each with train.csv of normal rows and test.csv, whose last column is 1 for anomalies
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Divisions of the held-back rows into those that calibrate and those that test
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        divisions: u16,
+        #[command(flatten)]
+        output: Alarms,
+    },
     /// What int8 weights cost against f32: log-density, AUROC and false alarms, by data set
     Quantization {
         /// Also measures the sets of this folder: density/SET with train.csv, val.csv and test.csv, and anomaly/SET with
@@ -168,6 +203,22 @@ enum Bench {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+}
+
+#[derive(clap::Args)]
+struct Alarms {
+    /// Also writes the table and the picture here
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Fits that only show that all works
+    #[arg(long)]
+    quick: bool,
+}
+
+impl From<Alarms> for alarms::Output {
+    fn from(Alarms { out, quick }: Alarms) -> Self {
+        Self { out, quick }
+    }
 }
 
 #[derive(clap::Args)]
@@ -207,6 +258,17 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Bench { what: Bench::Quantization { data, json, quick } } => {
             quantization::run(&quantization::Request { data, json, quick })
+        }
+        Command::Bench { what: Bench::Cycles { family, folds, output } } => {
+            let (families, folds, output) = (family, folds.into(), output.into());
+            alarms::cycles::run(&alarms::cycles::Request { families, folds, output })
+        }
+        Command::Bench { what: Bench::Process { data, minutes, output } } => {
+            alarms::process::run(&alarms::process::Request { data, minutes, output: output.into() })
+        }
+        Command::Bench { what: Bench::Rates { data, divisions, output } } => {
+            let (divisions, output) = (divisions.into(), output.into());
+            alarms::rates::run(&alarms::rates::Request { data, divisions, output })
         }
         Command::Bench { what: Bench::Train(arguments) } => speed::train(&arguments.into()),
         Command::Bench { what: Bench::Score(arguments) } => speed::score(&arguments.into()),

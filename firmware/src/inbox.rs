@@ -77,6 +77,11 @@ impl<const N: usize> Inbox<N> {
         }
     }
 
+    /// Bytes that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        critical_section::with(|token| self.0.borrow_ref(token).bytes.len())
+    }
+
     /// Bytes lost since the start.
     pub fn lost(&self) -> u32 {
         critical_section::with(|token| {

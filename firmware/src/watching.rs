@@ -28,13 +28,15 @@ pub struct Watching<W, const M: usize, const N: usize> {
     receiver: Receiver<N>,
     statistics: Statistics,
     fit: bool,
+    late: u32,
 }
 
 impl<W: Watch<M>, const M: usize, const N: usize> Watching<W, M, N> {
     /// An application that has seen no sample yet. Tests the model: an unfit one refuses every sample.
     pub fn new(watch: W) -> Self {
         const { assert!(N >= frame::max_request(M), "N is too small: take frame::max_request(M)") };
-        let mut application = Self { watch, receiver: Receiver::new(), statistics: Statistics::default(), fit: true };
+        let mut application =
+            Self { watch, receiver: Receiver::new(), statistics: Statistics::default(), fit: true, late: 0 };
         application.test();
         application
     }
@@ -62,6 +64,10 @@ impl<W: Watch<M>, const M: usize, const N: usize> Watching<W, M, N> {
                 Some(None) => return,
                 None => continue,
             };
+            // The deadline of a sample is the end of the next one, which has at least the bytes of its values.
+            if inbox.waiting() >= 4 * M {
+                self.late = self.late.wrapping_add(1);
+            }
             match frame::encode::<_, MAX_RESPONSE>(&response) {
                 Ok(frame) => send(&frame),
                 Err(_too_long) => {
@@ -69,6 +75,17 @@ impl<W: Watch<M>, const M: usize, const N: usize> Watching<W, M, N> {
                 }
             }
         }
+    }
+
+    /// Samples whose answer was not ready when the next one had arrived. A host that sends samples as it pleases, and not as they are
+    /// sampled, makes this count meaningless.
+    pub fn late(&self) -> u32 {
+        self.late
+    }
+
+    /// What was counted so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
     }
 
     /// Takes one received byte; at the end of a frame the answer to it, which is nothing when the host ends the program.

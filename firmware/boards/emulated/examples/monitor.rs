@@ -13,7 +13,7 @@ mod device {
         let mut application = Watching::<_, CHANNELS, { frame::max_request(CHANNELS) }>::new(Linked::new());
         defmt::info!("ready for samples of {} values, of which it makes {}", CHANNELS, FEATURES);
         application.serve(&board::INBOX, board::sleep, |frame| transmitter.send(frame));
-        defmt::info!("stopped by the host");
+        defmt::info!("stopped by the host: {}, {} late", application.statistics(), application.late());
         end::exit(0)
     }
 }

@@ -71,7 +71,7 @@ fn regression(settings: &SettingsView<'_>, reading: &[f32], feature: usize) -> (
     let mut value = settings.mean.get(feature).copied().unwrap_or(0.0);
     for (other, ((coefficient, read), mean)) in row.iter().zip(reading).zip(settings.mean).enumerate() {
         if other != feature {
-            value = value + *coefficient * (*read - *mean);
+            value += *coefficient * (*read - *mean);
         }
     }
     (value, settings.residual.get(feature).copied().unwrap_or(0.0))
@@ -177,7 +177,7 @@ pub fn marginal_log_prob(
                 sum = sum * exp(largest - log_prob) + weight;
                 largest = log_prob;
             } else {
-                sum = sum + weight * exp(log_prob - largest);
+                sum += weight * exp(log_prob - largest);
             }
         },
     );

@@ -16,7 +16,7 @@ use crate::elementary::{Elementary, Libm};
 pub const EXPONENTS: [f32; 4] = [0.1, 0.3, 0.6, 0.9];
 
 /// ln ε of each.
-const LN_EXPONENTS: [f32; 4] = [-2.302_585_1, -1.203_972_8, -0.510_825_6, -0.105_360_52];
+const LN_EXPONENTS: [f32; 4] = [-core::f32::consts::LN_10, -1.203_972_8, -0.510_825_6, -0.105_360_52];
 
 /// ln 4: the stake is divided among them.
 const LN_STAKES: f32 = 1.386_294_4;

@@ -127,7 +127,7 @@ fn slow_drift_is_followed_within_its_bound_and_not_during_an_alarm() {
     let tracked = monitor.drift().shift[0];
     assert!((0.2..0.35).contains(&tracked), "{tracked}");
     assert!(monitor.drift().shift[1].abs() < 0.1);
-    let before = monitor.drift().clone();
+    let before = *monitor.drift();
     for _ in 0..100 {
         assert!(step(&mut monitor, 6.0).state != State::Normal);
     }

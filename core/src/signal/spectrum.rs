@@ -16,7 +16,7 @@ use crate::elementary::{Elementary, Libm};
 #[inline]
 pub(super) fn powers(window: &mut [f32]) -> usize {
     let mean = mean(window);
-    window.iter_mut().for_each(|value| *value = *value - mean);
+    window.iter_mut().for_each(|value| *value -= mean);
     let half = window.len() / 2;
     {
         let spectrum: &mut [Complex32] = match window.len() {
@@ -86,8 +86,8 @@ fn transform<const N: usize, const H: usize>(
 pub(super) fn centroid(powers: &[f32]) -> f32 {
     let (mut sum, mut weighted) = (0.0_f32, 0.0_f32);
     for (index, power) in powers.iter().enumerate() {
-        sum = sum + *power;
-        weighted = weighted + (index as f32 + 1.0) * *power;
+        sum += *power;
+        weighted += (index as f32 + 1.0) * *power;
     }
     if sum > 0.0 { weighted / (sum * powers.len() as f32) } else { 0.0 }
 }

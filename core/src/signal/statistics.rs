@@ -31,9 +31,9 @@ impl Moments {
         for value in window {
             let away = *value - mean;
             let square = away * away;
-            second = second + square;
-            third = third + square * away;
-            fourth = fourth + square * square;
+            second += square;
+            third += square * away;
+            fourth += square * square;
         }
         let n = window.len() as f32;
         Self { mean, second: second / n, third: third / n, fourth: fourth / n }
@@ -51,13 +51,13 @@ pub(super) fn write(window: &[f32], statistics: u32, smoothed: f32, out: &mut [f
     let (mut crossings, mut before) = (0_u32, 0.0_f32);
     let (mut slope, middle) = (0.0_f32, 0.5 * (n - 1.0));
     for (index, value) in window.iter().enumerate() {
-        squares = squares + *value * *value;
+        squares += *value * *value;
         low = if *value < low { *value } else { low };
         high = if *value > high { *value } else { high };
         let away = *value - moments.mean;
         crossings += u32::from((away > 0.0 && before < 0.0) || (away < 0.0 && before > 0.0));
         before = if away == 0.0 { before } else { away };
-        slope = slope + (index as f32 - middle) * *value;
+        slope += (index as f32 - middle) * *value;
     }
     let rms = sqrt(squares / n);
     let largest = if -low > high { -low } else { high };
@@ -101,9 +101,9 @@ pub(super) fn correlation(first: &[f32], second: &[f32]) -> f32 {
     let (mut product, mut of_first, mut of_second) = (0.0_f32, 0.0_f32, 0.0_f32);
     for (a, b) in first.iter().zip(second) {
         let (a, b) = (*a - mean_first, *b - mean_second);
-        product = product + a * b;
-        of_first = of_first + a * a;
-        of_second = of_second + b * b;
+        product += a * b;
+        of_first += a * a;
+        of_second += b * b;
     }
     let scale = sqrt(of_first) * sqrt(of_second);
     if scale > 0.0 { product / scale } else { 0.0 }

@@ -88,7 +88,7 @@ pub enum Response {
 /// Sensors that are named for an alarm.
 pub const SUSPECTS: usize = 3;
 
-/// [`State`](flowlet::monitor::State) in the types of the wire.
+/// [`State`] in the types of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StreamState {

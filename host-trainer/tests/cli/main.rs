@@ -7,6 +7,7 @@ mod failures;
 mod fitting;
 mod fleet;
 mod importing;
+mod monitoring;
 mod resuming;
 mod scoring;
 

@@ -6,11 +6,12 @@ use std::string::ToString;
 use std::vec::Vec;
 use std::{format, vec};
 
+use flowlet::monitor::{State, Status, Suspect};
 use flowlet::{Assessment, ReadingError};
 
 use crate::frame::{self, MAX_RESPONSE};
-use crate::message::{MalformedCounts, Refusal, Request, Response, Statistics};
-use crate::{Action, Alarm, Application, Inbox, Malformed, Measured, Receiver, Ticks};
+use crate::message::{MalformedCounts, Named, Refusal, Request, Response, SUSPECTS, Statistics, StreamState};
+use crate::{Action, Alarm, Application, Inbox, Malformed, Measured, Receiver, Ticks, Watch, Watching};
 
 const D: usize = 3;
 const N: usize = frame::max_request(D);
@@ -284,12 +285,23 @@ fn the_wire_format_is_pinned() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     let request = |request: Host<'_>| hex(&encode(&request));
     let response = |response: Response| hex(&frame::encode::<_, MAX_RESPONSE>(&response).expect("it fits"));
+    let none = Named { feature: 0, ratio: 0.0, above: false };
     let pinned = [
         request(Request::Reading { sequence: 300, values: &[1.0, -2.5] }),
         request(Request::Statistics),
         request(Request::Stop),
         request(Request::Verify),
         response(Response::Verified { sound: true }),
+        response(Response::Taken { sequence: 300 }),
+        response(Response::Watched {
+            sequence: 300,
+            state: StreamState::Alarm,
+            score: Some((-12.25, 0.25)),
+            count: 2,
+            cusum: 6.5,
+            martingale: 1.5,
+            suspects: Some([Named { feature: 1, ratio: 30.5, above: true }, none, none]),
+        }),
         response(Response::Assessment { sequence: 300, log_prob: -12.25, p_value: 0.25, alarm: true }),
         response(Response::Refused { sequence: 300, reason: Refusal::NotFinite { feature: 1 } }),
         response(Response::Malformed(Malformed::Crc)),
@@ -305,4 +317,76 @@ fn the_wire_format_is_pinned() {
     let document = include_str!("../WIRE.md");
     let missing: Vec<_> = pinned.iter().filter(|bytes| !document.contains(&format!("`{bytes}`"))).collect();
     assert!(missing.is_empty(), "WIRE.md does not say {missing:#?}");
+}
+
+/// Every second sample completes a reading, and the fourth raises the alarm.
+struct Fake {
+    samples: u32,
+    fit: bool,
+}
+
+impl Watch<D> for Fake {
+    fn watch(&mut self, sample: &[f32; D]) -> Option<Status> {
+        self.samples += 1;
+        let state = if self.samples == 4 { State::Alarm } else { State::Normal };
+        let outcome = Ok(Assessment { log_prob: sample[0], p_value: 0.5, alarm: false });
+        let changed = self.samples == 4;
+        self.samples.is_multiple_of(2).then_some(Status {
+            state,
+            changed,
+            outcome,
+            count: 1,
+            cusum: 2.0,
+            martingale: 3.0,
+        })
+    }
+
+    fn attribute(&self) -> Option<[Suspect; SUSPECTS]> {
+        Some([Suspect { feature: 2, ratio: 1.0, expected: 0.0, above: true }; SUSPECTS])
+    }
+
+    fn name(&self, _: usize) -> &'static str {
+        "pressure"
+    }
+
+    fn is_fit(&self) -> bool {
+        self.fit
+    }
+}
+
+fn watched(application: &mut Watching<Fake, D, 64>, request: &Host<'_>) -> Option<Response> {
+    let frame = encode(request);
+    frame.iter().find_map(|byte| application.push(*byte)).expect("an answer")
+}
+
+#[test]
+fn samples_become_states_and_an_alarm_names_its_sensors() {
+    let mut application = Watching::<Fake, D, 64>::new(Fake { samples: 0, fit: true });
+    let mut sample =
+        |sequence| watched(&mut application, &Request::Reading { sequence, values: &[1.5, 0.0, 0.0] }).expect("no end");
+    assert_eq!(sample(1), Response::Taken { sequence: 1 });
+    let normal = sample(2);
+    let Response::Watched { sequence: 2, state: StreamState::Normal, score, suspects: None, .. } = normal else {
+        panic!("{normal:?}");
+    };
+    assert_eq!(score, Some((1.5, 0.5)));
+    sample(3);
+    let alarm = sample(4);
+    let Response::Watched { state: StreamState::Alarm, suspects: Some(suspects), .. } = alarm else {
+        panic!("{alarm:?}");
+    };
+    assert_eq!(suspects[0], Named { feature: 2, ratio: 1.0, above: true });
+    let statistics = application.statistics();
+    assert_eq!((statistics.readings, statistics.alarms, statistics.last), (2, 1, Alarm::Anomalous));
+    let short = watched(&mut application, &Request::Reading { sequence: 9, values: &[1.0] });
+    assert_eq!(short, Some(Response::Refused { sequence: 9, reason: Refusal::WrongLength { expected: 3, found: 1 } }));
+    assert_eq!(watched(&mut application, &Request::Stop), None);
+}
+
+#[test]
+fn an_unfit_model_refuses_every_sample() {
+    let mut application = Watching::<Fake, D, 64>::new(Fake { samples: 0, fit: false });
+    let refused = watched(&mut application, &Request::Reading { sequence: 1, values: &[0.0; D] });
+    assert_eq!(refused, Some(Response::Refused { sequence: 1, reason: Refusal::Damaged }));
+    assert_eq!(watched(&mut application, &Request::Verify), Some(Response::Verified { sound: false }));
 }

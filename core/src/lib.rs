@@ -10,6 +10,9 @@
 //! reading -> layers (standardize, permute, couple, ..) -> base -> flow: log-density -> detector: score, p-value, alarm
 //! ```
 //!
+//! A stream goes on: [`signal`] makes readings of windows over sampled channels, and [`monitor`] turns their scores into states, with
+//! the sensors that an alarm is about.
+//!
 //! **Forward** goes base -> data (sampling), **inverse** goes data -> base (density). Half of the libraries mean the
 //! opposite by "forward". With x = f(z) and the layers composed, the change of variables gives
 //! log p(x) = log p_Z(f⁻¹(x)) + Σ log |det J of each inverse|, every term of which costs O(D).

@@ -6,6 +6,7 @@ mod context;
 mod failures;
 mod fitting;
 mod fleet;
+mod grouping;
 mod importing;
 mod monitoring;
 mod resuming;

@@ -56,6 +56,11 @@ impl<'a> Replay<'a> {
             Some(stream) => stream.push(sample)?,
             None => sample.to_vec(),
         };
+        self.judge(reading, context)
+    }
+
+    /// What the device says of a reading, however it came about; `None` if the model has no monitor.
+    pub fn judge(&mut self, reading: Vec<f32>, context: &[f32]) -> Option<Step> {
         let (scorer, settings) = (&self.scorer, self.scorer.monitor()?);
         let mut corrected = reading.clone();
         let log_prob = |reading: &[f32]| scorer.log_prob(reading, context);

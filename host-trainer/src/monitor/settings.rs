@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use flowlet::monitor::{Evidence, MOST_READINGS, SettingsView};
+use flowlet::monitor::{Evidence, MOST_READINGS, SettingsView, State};
 use nalgebra::DMatrix;
 use serde::Serialize;
 
-use super::{Budget, Rate, Replay};
+use super::{Budget, Rate, Replay, Step};
 use crate::data::Matrix;
 use crate::model::architecture::{Monitor, Signal};
 use crate::model::{Model, ModelError};
@@ -361,25 +361,14 @@ fn cusum(p_values: &[f32], runs: &[usize], settings: &SettingsView<'_>) -> Vec<f
 /// Entries into the alarm state along the recording.
 fn alarms(model: &Model, recording: &Recording) -> usize {
     let features = model.architecture().features;
-    let mut alarms = 0;
-    // Readings are given, whatever they were made of.
-    let raw = model.architecture().monitor.map(|monitor| Monitor { signal: Signal::Raw {}, ..monitor });
-    let scorer = model.scorer();
-    let Some((settings, model)) = scorer.monitor().zip(raw.and_then(|raw| {
-        let settings = scorer.monitor()?;
-        model.with_monitor(raw, settings).ok()
-    })) else {
-        return 0;
-    };
-    let _ = settings;
-    let mut replay = Replay::new(&model);
+    let (mut alarms, mut replay) = (0, Replay::new(model));
     for (row, reading) in recording.readings.iter_rows().enumerate() {
         if row > 0 && recording.runs[row] != recording.runs[row - 1] {
-            replay = Replay::new(&model);
+            replay = Replay::new(model);
         }
         let (reading, context) = reading.split_at(features);
-        let step = replay.as_mut().and_then(|replay| replay.push(reading, context));
-        let entered = |step: &super::Step| step.status.changed && step.status.state == flowlet::monitor::State::Alarm;
+        let step = replay.as_mut().and_then(|replay| replay.judge(reading.to_vec(), context));
+        let entered = |step: &Step| step.status.changed && step.status.state == State::Alarm;
         alarms += usize::from(step.as_ref().is_some_and(entered));
     }
     alarms

@@ -5,11 +5,12 @@ mod evaluation;
 mod fit;
 mod fleet;
 mod inspection;
+mod memory;
 mod quantization;
 
 pub use calibration::{Alarm, CalibrationReport};
 pub use evaluation::{Evaluation, Kind, Measures};
-pub use fit::{FitReport, Parts};
+pub use fit::{FitReport, Parts, Seconds};
 pub use fleet::{Entry, Status};
 pub use inspection::Inspection;
 

@@ -20,7 +20,7 @@ use crate::train::{BaseFamily, Effort, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
-/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name.
+/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name. A build with the feature `columnar` reads Parquet and Arrow IPC as well.
 #[derive(Debug, Parser)]
 #[command(name = "flowlet", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {

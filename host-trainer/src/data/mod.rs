@@ -5,6 +5,8 @@
 //! calibrate, and [`quantization_steps`] finds the noise that fitting adds. So a table may be larger than memory, and whatever
 //! takes a bounded number of rows still has them as a [`Matrix`].
 
+#[cfg(feature = "columnar")]
+mod columnar;
 mod csv;
 mod division;
 mod error;

@@ -6,6 +6,8 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
+#[cfg(feature = "columnar")]
+use super::columnar;
 use super::csv::Csv;
 use super::table::position;
 use super::unchanged::Unchanged;
@@ -127,15 +129,41 @@ impl Format {
         }
     }
 
+    #[cfg(feature = "columnar")]
+    fn open_file(self, file: &str, input: File) -> Result<Box<dyn Source>, DataError> {
+        match self {
+            Self::Parquet => columnar::parquet(file, input),
+            Self::Arrow => columnar::ipc_file(file, input),
+            Self::Csv | Self::ArrowStream => self.open_stream(file, input),
+        }
+    }
+
+    #[cfg(feature = "columnar")]
+    fn open_stream(self, file: &str, input: impl Read + Send + 'static) -> Result<Box<dyn Source>, DataError> {
+        match self {
+            Self::Csv => of_csv(file, input),
+            Self::Parquet | Self::Arrow => Err(DataError::NotSeekable { file: file.to_owned(), format: self.name() }),
+            Self::ArrowStream => columnar::ipc_stream(file, input),
+        }
+    }
+
+    #[cfg(not(feature = "columnar"))]
     fn open_file(self, file: &str, input: File) -> Result<Box<dyn Source>, DataError> {
         self.open_stream(file, input)
     }
 
+    #[cfg(not(feature = "columnar"))]
     fn open_stream(self, file: &str, input: impl Read + Send + 'static) -> Result<Box<dyn Source>, DataError> {
         match self {
             Self::Csv => of_csv(file, input),
             _ => Err(DataError::NotBuilt { file: file.to_owned(), format: self.name() }),
         }
+    }
+
+    /// That a file of this format cannot be read.
+    #[cfg(feature = "columnar")]
+    pub fn damaged(self, file: &str, problem: &dyn ToString) -> DataError {
+        DataError::Damaged { file: file.to_owned(), format: self.name(), problem: problem.to_string() }
     }
 }
 

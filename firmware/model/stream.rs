@@ -16,7 +16,7 @@ pub const VALUES: usize = D + C;
 
 /// The features' names, in the order of a reading.
 #[allow(dead_code)]
-pub const FEATURES: [&str; D] = ["ts1.mean", "ts1.difference", "ts2.mean", "ts2.difference", "ts3.mean", "ts3.difference", "ts4.mean", "ts4.difference", "vs1.mean", "vs1.difference", "ce.mean", "ce.difference", "cp.mean", "cp.difference", "se.mean", "se.difference"];
+pub const FEATURES: [&str; D] = ["ts1.mean@8/4", "ts1.difference@8/4", "ts2.mean@8/4", "ts2.difference@8/4", "ts3.mean@8/4", "ts3.difference@8/4", "ts4.mean@8/4", "ts4.difference@8/4", "vs1.mean@8/4", "vs1.difference@8/4", "ce.mean@8/4", "ce.difference@8/4", "cp.mean@8/4", "cp.difference@8/4", "se.mean@8/4", "se.difference@8/4"];
 
 /// Their units; empty where none was named.
 #[allow(dead_code)]

@@ -101,12 +101,19 @@ fn suffix(feature: Feature) -> String {
     }
 }
 
+/// What ends the name of every feature: window and hop. So names say all of a recipe, and a model whose features have them was fitted on
+/// no other.
+fn windowing(recipe: &Recipe) -> String {
+    format!("@{}/{}", recipe.window, recipe.hop)
+}
+
 /// The names of a recipe's features, of channels with these names.
 #[must_use]
 pub fn feature_names(recipe: &Recipe, channels: &[String]) -> Vec<String> {
+    let end = windowing(recipe);
     let name = |(channel, feature): (usize, Feature)| match feature {
-        Feature::Correlation(other) => format!("{}~{}", channels[channel], channels[other]),
-        feature => format!("{}{}", channels[channel], suffix(feature)),
+        Feature::Correlation(other) => format!("{}~{}{end}", channels[channel], channels[other]),
+        feature => format!("{}{}{end}", channels[channel], suffix(feature)),
     };
     (0..).map_while(|index| recipe.feature(index)).map(name).collect()
 }
@@ -115,7 +122,9 @@ pub fn feature_names(recipe: &Recipe, channels: &[String]) -> Vec<String> {
 #[must_use]
 pub fn channel_names(recipe: &Recipe, features: &[String]) -> Option<Vec<String>> {
     let mut channels = vec![None; recipe.channels];
+    let end = windowing(recipe);
     for (index, name) in features.iter().enumerate() {
+        let name = name.strip_suffix(&end)?;
         let (channel, feature) = recipe.feature(index)?;
         let (first, other) = match feature {
             Feature::Correlation(other) => {
@@ -247,8 +256,11 @@ mod tests {
         let recipe = recipe("rms,bands:2,lags:1,correlations,mean", 2);
         let channels = ["flow".to_owned(), "p.1".to_owned()];
         let names = feature_names(&recipe, &channels);
-        assert_eq!(names[..5], ["flow.mean", "flow.rms", "flow.band1", "flow.band2", "flow.lag1"]);
-        assert_eq!(names[10], "flow~p.1");
+        assert_eq!(names[..5], ["flow.mean@8/4", "flow.rms@8/4", "flow.band1@8/4", "flow.band2@8/4", "flow.lag1@8/4"]);
+        assert_eq!(names[10], "flow~p.1@8/4");
+        for other in [Recipe { hop: 8, ..recipe }, Recipe { window: 16, ..recipe }, Recipe { bands: 3, ..recipe }] {
+            assert_eq!(channel_names(&other, &names), None, "{other:?}");
+        }
         assert_eq!(channel_names(&recipe, &names).as_deref(), Some(&channels[..]));
         assert_eq!(channel_names(&recipe, &names[1..]), None);
     }
@@ -262,7 +274,7 @@ mod tests {
         let table = Table::parse("s.csv", text.as_bytes()).unwrap();
         let others = Others { label: Some("anomaly"), group: Some("cycle"), ..Others::default() };
         let (readings, _) = windowed(&table, &others, |channels| Ok(recipe("last,mean", channels))).unwrap();
-        assert_eq!(readings.columns(), ["x.mean", "x.last", "anomaly", "cycle"]);
+        assert_eq!(readings.columns(), ["x.mean@8/4", "x.last@8/4", "anomaly", "cycle"]);
         let rows: Vec<_> = (0..readings.rows())
             .map(|row| (readings.text(row, 1).to_owned(), readings.text(row, 2).to_owned(), readings.line(row)))
             .collect();

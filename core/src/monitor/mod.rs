@@ -27,7 +27,7 @@ pub use attribution::{NODES, Suspect, attribute, marginal_log_prob};
 pub use debounce::MOST_READINGS;
 pub use drift::Drift;
 pub use evidence::{EXPONENTS, Evidence};
-pub use settings::{FIELDS, MonitorRecord, Settings, SettingsView, fields, parameters, record};
+pub use settings::{MonitorRecord, Settings, SettingsView, fields, parameters, record};
 pub use watch::Unfit;
 
 /// What the stream says, now.

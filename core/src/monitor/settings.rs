@@ -72,20 +72,6 @@ pub struct Settings<const D: usize, const T: usize, S = Raw> {
     signal: PhantomData<S>,
 }
 
-/// Numbers that stand alone in a [`Settings`], each with its rule, in their order between the tail and the golden reading.
-pub const FIELDS: [(&str, Format, Rule); 10] = [
-    ("drift_rate", Format::F32, Rule::NotNegative),
-    ("drift_bound", Format::F32, Rule::NotNegative),
-    ("threshold", Format::F32, Rule::Finite),
-    ("needed", Format::U32, Rule::Any),
-    ("of", Format::U32, Rule::Any),
-    ("release", Format::U32, Rule::Any),
-    ("faults", Format::U32, Rule::Any),
-    ("cusum_reference", Format::F32, Rule::NotNegative),
-    ("cusum_cap", Format::F32, Rule::NotNegative),
-    ("cusum_limit", Format::F32, Rule::NotNegative),
-];
-
 impl<const D: usize, const T: usize, S: Signal> MonitorRecord for Settings<D, T, S> {
     const FEATURES: Option<usize> = Some(D);
     const RECORD: Record = record(&const { parameters(D, T, &S::RECORD) }, &const { fields(D, T) });
@@ -103,30 +89,29 @@ pub const fn fields(features: usize, tail: usize) -> [Field; 21] {
     const fn of(name: &'static str, count: usize, rule: Rule) -> Field {
         Field::Data { name, format: Format::F32, count, rule }
     }
-    const fn alone(index: usize) -> Field {
-        let (name, format, rule) = FIELDS[index];
-        Field::Data { name, format, count: 1, rule }
+    const fn word(name: &'static str, count: usize) -> Field {
+        Field::Data { name, format: Format::U32, count, rule: Rule::Any }
     }
     [
         of("low", features, Rule::Finite),
         of("high", features, Rule::Finite),
-        Field::Data { name: "longest_run", format: Format::U32, count: features, rule: Rule::Any },
+        word("longest_run", features),
         of("mean", features, Rule::Finite),
         of("deviation", features, Rule::Positive),
         of("regression", features * features, Rule::Finite),
         of("residual", features, Rule::Positive),
         of("tail_scores", tail, Rule::Ascending),
         of("tail_p_values", tail, Rule::Probability),
-        alone(0),
-        alone(1),
-        alone(2),
-        alone(3),
-        alone(4),
-        alone(5),
-        alone(6),
-        alone(7),
-        alone(8),
-        alone(9),
+        of("drift_rate", 1, Rule::NotNegative),
+        of("drift_bound", 1, Rule::NotNegative),
+        of("threshold", 1, Rule::Finite),
+        word("needed", 1),
+        word("of", 1),
+        word("release", 1),
+        word("faults", 1),
+        of("cusum_reference", 1, Rule::NotNegative),
+        of("cusum_cap", 1, Rule::NotNegative),
+        of("cusum_limit", 1, Rule::NotNegative),
         of("golden", features, Rule::Finite),
         of("golden_log_prob", 1, Rule::Finite),
     ]

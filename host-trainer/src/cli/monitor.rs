@@ -10,7 +10,7 @@ use crate::signal::SignalArgs;
 /// Arguments of `flowlet features`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Every column that is not named below is a channel. A reading has the columns CHANNEL.FEATURE, and behind them the label, the group \
+    after_help = "Every column that is not named below is a channel. A reading has the columns CHANNEL.FEATURE@WINDOW/HOP, and behind them the label, the group \
     and the kept columns as in its last sample; a window with an anomalous sample is anomalous."
 )]
 pub struct FeaturesArgs {

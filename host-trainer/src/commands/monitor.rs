@@ -93,11 +93,12 @@ fn readings(args: &MonitorArgs, model: &Model) -> Result<(Table, Signal)> {
         Some((recipe, channel_names(&recipe, features)?))
     });
     let Some((recipe, channels)) = recipe else {
-        if let Err(problem) = args.signal.recipe(1) {
+        // What cannot be computed of any number of channels is wrong in itself.
+        if let Err(problem) = args.signal.recipe(features.len()) {
             bail!("{problem}");
         }
         bail!(
-            "--features: {} has other features: {} (give the --features that its readings were computed with)",
+            "--window, --hop, --features: {} has other features: {} (give the --window, --hop and --features that its readings were computed with)",
             args.model.display(),
             features.join(", ")
         );

@@ -72,7 +72,7 @@ fn windows_are_fitted_watched_and_replayed_alike() {
     let recipe = "--window 16 --hop 8 --features mean,deviation,correlations";
     let table = folder.succeed(&format!("features train.csv {keep} {recipe}"));
     assert!(table.starts_with(
-        "temperature.mean,temperature.deviation,pressure.mean,pressure.deviation,temperature~pressure,anomaly,run,kind,valve\n"
+        "temperature.mean@16/8,temperature.deviation@16/8,pressure.mean@16/8,pressure.deviation@16/8,temperature~pressure@16/8,anomaly,run,kind,valve\n"
     ));
     assert_eq!(table.lines().count(), 1 + (6000 - 16) / 8 + 1);
     folder.write("features.csv", &table);
@@ -81,8 +81,16 @@ fn windows_are_fitted_watched_and_replayed_alike() {
          --false-alarm-rate 0.05",
     );
     let monitor = |recipe: &str| format!("monitor w.flow normal.csv --label anomaly --rate 1Hz {recipe} --out w.flow");
-    let error = folder.fail(&monitor("--window 16 --hop 8 --features mean,rms"));
-    assert!(error.contains("w.flow has other features: temperature.mean, temperature.deviation"), "{error}");
+    // Other features, and the same ones of other windows.
+    for other in
+        ["--window 16 --hop 8 --features mean,rms", "--window 16 --hop 4 --features mean,deviation,correlations"]
+    {
+        let error = folder.fail(&monitor(other));
+        assert!(
+            error.contains("w.flow has other features: temperature.mean@16/8, temperature.deviation@16/8"),
+            "{error}"
+        );
+    }
     folder.succeed(&monitor(recipe));
     let inspected = folder.succeed("inspect w.flow");
     assert!(inspected.contains("signal::Windows<2, 16, 8, 5, 0, 0, true>"), "{inspected}");

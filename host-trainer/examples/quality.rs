@@ -115,7 +115,13 @@ fn measure(folder: &Path, arguments: &Arguments, seed: u64) -> Result<Figures> {
         set(&mut options, features, assignment)?;
     }
     let features = training.columns();
-    let data = TrainingData { features, training: &training, validation: &validation, quantization_steps: &steps };
+    let data = TrainingData {
+        features,
+        training: &training,
+        stored: None,
+        validation: &validation,
+        quantization_steps: &steps,
+    };
     let start = Instant::now();
     let result = fit(data, &options, &mut (), &AtomicBool::new(false))?;
     let seconds = start.elapsed().as_secs_f64();

@@ -24,7 +24,7 @@ use crate::train::{BaseFamily, Effort, Family};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
-/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name.
+/// A table is a CSV file: a header that names the columns, then one reading a line; `-` reads it from standard input. Columns are matched by name. A build with the feature `columnar` reads Parquet and Arrow IPC as well.
 #[derive(Debug, Parser)]
 #[command(name = "flowlet", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
@@ -82,6 +82,9 @@ pub struct FitArgs {
     /// Threads to train on; the model does not depend on it [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Memory that readings may take; above it training goes through a temporary file, and gives the same model
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
+    pub memory: usize,
     /// No progress and no report
     #[arg(long, short)]
     pub quiet: bool,
@@ -382,6 +385,16 @@ fn budget(text: &str) -> Result<f64, String> {
     }
 }
 
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let expected = || "expected a number of MiB or GiB, such as 512MiB or 2GiB".to_owned();
+    let (digits, shift) = [("MiB", 20), ("GiB", 30)]
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+        .ok_or_else(expected)?;
+    let number: usize = digits.trim().parse().map_err(|_| expected())?;
+    number.checked_mul(1 << shift).ok_or_else(expected)
+}
+
 fn unit(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((column, unit)) if !column.is_empty() && !unit.is_empty() => Ok((column.to_owned(), unit.to_owned())),
@@ -456,6 +469,9 @@ mod tests {
             ("--threads=0", "0 is not in 1..=1024"),
             ("--missing=fill", "[possible values: error, drop, impute]"),
             ("--checkpoint-every=9", "--checkpoint <FILE>"),
+            ("--memory=512", "expected a number of MiB or GiB, such as 512MiB"),
+            ("--memory=0.5GiB", "expected a number of MiB or GiB"),
+            ("--memory=99999999999GiB", "expected a number of MiB or GiB"),
         ] {
             let error = Cli::try_parse_from(["flowlet", "fit", "a.csv", "--out", "a.flow", option]).unwrap_err();
             assert!(error.to_string().contains(expected), "{option}: {error}");

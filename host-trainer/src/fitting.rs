@@ -136,7 +136,9 @@ pub fn fit_best(
     }
     let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
     let steps = quantization_steps(&readings.values.select(&split.train));
-    let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
+    let stored = readings.large.as_ref().map(|large| &large.training);
+    let data =
+        TrainingData { features, training: &training, stored, validation: &selection, quantization_steps: &steps };
     if options.numerics.arithmetic == Arithmetic::Fixed16Saturating {
         check_range(readings)?;
     }
@@ -153,7 +155,7 @@ pub fn fit_best(
             .collect(),
         training: Training {
             seed: options.seed,
-            training_rows: training.rows() as u32,
+            training_rows: data.rows() as u32,
             selection_rows: split.selection.len() as u32,
             calibration_rows: calibration.rows() as u32,
             epochs: fitted.summary.best_epoch as u32,
@@ -215,8 +217,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::data::{Roles, SplitOptions, Table};
-    use crate::train::Architecture;
+    use crate::data::{Bounds, Gathered, Roles, SplitOptions, Table};
+    use crate::train::{Architecture, State};
 
     /// Readings on a grid, their parts, and how to fit them in a moment.
     fn example() -> (Readings, Split, Options) {
@@ -250,6 +252,71 @@ mod tests {
             readings.values.values_mut()[2 * row] += 0.001 * i as f32;
         }
         assert_eq!(before, model(&readings));
+    }
+
+    /// In several windows a pass, and so many rows to select and calibrate on that a small model is calibrated.
+    #[test]
+    fn a_large_table_gives_the_same_model_from_memory_and_from_a_file() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let rows = 2 * train::PASS_ROWS;
+        let row = |_| format!("{:.3},{:.3}\n", rng.random::<f32>(), rng.random::<f32>());
+        let text = "a,b\n".to_owned() + &(0..rows).map(row).collect::<String>();
+        let table = Table::parse("r.csv", text.as_bytes()).unwrap();
+        let bounds = Bounds { values: 1 << 16, sampled_values: 0, sampled: 2000, calibrated: 500, selected: 500 };
+        let (_, _, options) = example();
+        let model = |limit| {
+            let gathered = Gathered::of_table(&table, &Roles::default(), limit).unwrap();
+            let (readings, split) = gathered.divide_within(&SplitOptions::default(), &bounds).unwrap();
+            assert_eq!(readings.large.as_ref().unwrap().training.is_in_file(), limit == 0);
+            let fitted = fitted(&readings, &split, &Options { steps: 1500, ..options.clone() }).unwrap();
+            assert_eq!((fitted.summary.steps, fitted.summary.epochs), (1500, 3), "two passes an epoch");
+            assert!(fitted.summary.best_epoch > 0);
+            assert_eq!(fitted.model.metadata().training.training_rows as usize, rows - 1000);
+            fitted.model.to_bytes()
+        };
+        assert!(model(0) == model(usize::MAX));
+    }
+
+    /// Of windows of different sizes, from a file.
+    #[test]
+    fn a_fit_to_a_large_table_goes_on_with_the_same_bits() {
+        /// Keeps where the descent is after every pass, or goes on from a state.
+        #[derive(Default)]
+        struct Kept(Vec<State>, Option<State>);
+        impl Progress for Kept {
+            fn resume(&mut self) -> Option<State> {
+                self.1.take()
+            }
+            fn keep(&mut self, state: &State) {
+                self.0.push(state.clone());
+            }
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let row = |_| format!("{:.3},{:.3}\n", rng.random::<f32>(), rng.random::<f32>());
+        let text = "a,b\n".to_owned() + &(0..train::PASS_ROWS + 5000).map(row).collect::<String>();
+        let table = Table::parse("r.csv", text.as_bytes()).unwrap();
+        let bounds = Bounds { values: 1 << 16, sampled_values: 0, sampled: 1000, calibrated: 200, selected: 200 };
+        let (readings, split) = Gathered::of_table(&table, &Roles::default(), 0)
+            .unwrap()
+            .divide_within(&SplitOptions::default(), &bounds)
+            .unwrap();
+        let (_, _, mut options) = example();
+        options.quantization.budget = 1e9;
+        options = Options { epochs: 2, batch_rows: 2048, ..options };
+        let calibration = readings.values.select(&split.calibration);
+        let fit = |kept: &mut Kept| {
+            let fitted = fit(&readings, &split, &calibration, 0.05, &options, kept, &AtomicBool::new(false)).unwrap();
+            (fitted.model.to_bytes(), fitted.summary)
+        };
+        let mut all = Kept::default();
+        let whole = fit(&mut all);
+        let passes = all.0.len();
+        assert!(passes >= 4, "{passes} passes");
+        for after in [1, 2, passes - 1] {
+            let mut rest = Kept(Vec::new(), Some(all.0[after - 1].clone()));
+            assert!(fit(&mut rest) == whole, "after pass {after}");
+            assert_eq!(rest.0.len(), passes - after);
+        }
     }
 
     #[test]

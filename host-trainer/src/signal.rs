@@ -230,10 +230,10 @@ pub fn windowed(
             let is_anomalous = || labels.as_ref().is_some_and(|labels| labels[window.clone()].contains(&true));
             cells.push(match label == Some(index) {
                 true => u8::from(is_anomalous()).to_string(),
-                false => table.text(row, index).to_owned(),
+                false => table.text(row, index).into_owned(),
             });
         }
-        rows.push((table.line(row), cells));
+        rows.push((table.place(row), cells));
     }
     if rows.is_empty() {
         return Err(DataError::NoWindow { file: table.file().to_owned(), window: recipe.window }.into());
@@ -244,6 +244,7 @@ pub fn windowed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Place;
 
     fn recipe(features: &str, channels: usize) -> Recipe {
         let features = features.split(',').map(|word| requested(word).unwrap()).collect();
@@ -276,12 +277,12 @@ mod tests {
         let (readings, _) = windowed(&table, &others, |channels| Ok(recipe("last,mean", channels))).unwrap();
         assert_eq!(readings.columns(), ["x.mean@8/4", "x.last@8/4", "anomaly", "cycle"]);
         let rows: Vec<_> = (0..readings.rows())
-            .map(|row| (readings.text(row, 1).to_owned(), readings.text(row, 2).to_owned(), readings.line(row)))
+            .map(|row| (readings.text(row, 1).into_owned(), readings.text(row, 2).into_owned(), readings.place(row)))
             .collect();
         let expected = [(7, 0), (11, 0), (15, 0), (19, 0), (27, 1), (31, 1), (35, 0), (39, 0)];
-        for ((last, label, line), (row, anomaly)) in rows.iter().zip(expected) {
+        for ((last, label, place), (row, anomaly)) in rows.iter().zip(expected) {
             assert_eq!((last.as_str(), label.as_str()), (format!("{row}.0").as_str(), format!("{anomaly}").as_str()));
-            assert_eq!(*line, row + 2);
+            assert_eq!(*place, Place::Line(row + 2));
         }
         assert_eq!(rows.len(), 8);
     }

@@ -169,7 +169,7 @@ pub fn table(bytes: &[u8]) {
             Ok(readings) => {
                 assert_eq!(readings.values.columns(), readings.features.len() + readings.context.len());
                 assert!(readings.values.values().iter().all(|value| value.is_finite()));
-                let _ = (quantization_steps(&readings.values), notes(&table, &readings));
+                let _ = (quantization_steps(&readings.values), notes(&readings));
                 assert!(Readings::with_features(&table, &readings.features, &roles).is_ok());
             }
             Err(error) => assert!(error.to_string().starts_with("fuzz.csv"), "{error}"),

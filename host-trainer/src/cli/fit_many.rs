@@ -28,6 +28,9 @@ pub struct FitManyArgs {
     /// Tables to fit at a time; what cores are left over are divided among them [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+    /// Memory that the readings of a table may take; above it training goes through a temporary file, and gives the same model
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = super::bytes)]
+    pub memory: usize,
     /// No progress and no report
     #[arg(long, short)]
     pub quiet: bool,

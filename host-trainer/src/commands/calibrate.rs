@@ -10,7 +10,7 @@ use super::model_outputs::ModelOutputs;
 use super::output::{Output, to_stdout};
 use crate::calibrate::{CalibrationError, attainable_rate};
 use crate::cli::CalibrateArgs;
-use crate::data::{Readings, Roles, Table};
+use crate::data::{self, Gathered, Readings, Roles};
 use crate::model::Model;
 use crate::recalibrate::{RecalibrationError, recalibrate};
 use crate::report::{CalibrationReport, to_json};
@@ -26,18 +26,20 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode> {
         (None, calibration) if calibration.rows > 0 => calibration.false_alarm_rate,
         (None, _) => bail!("{} has no calibration yet: give its --false-alarm-rate", args.model.display()),
     };
-    let table = Table::read(&args.readings)?;
+    let mut source = data::open(&args.readings)?;
     // Context values are columns like any other here: the model's, in its order.
     let roles = Roles { label: args.label.clone(), missing: args.missing, ..Roles::default() };
     let needed_by = format!("a feature of {}", args.model.display());
-    let readings = Readings::with_columns(&table, &feature_names(&model), &needed_by, &roles)?;
+    // As numbers, all of them are in memory: every one calibrates.
+    let gathered = Gathered::with_features(&mut *source, &feature_names(&model), &needed_by, &roles, usize::MAX)?;
+    let readings = gathered.into_readings()?;
 
-    let told = |error| told(error, &table, &readings);
+    let told = |error| told(error, &readings);
     let calibrated = recalibrate(&model, &readings.values, rate).map_err(told)?;
     let twin = twin.map(|twin| recalibrate(&twin, &readings.values, rate)).transpose().map_err(told)?;
     let said = assess(&model, &readings.values).map_err(|error| told(error.into()))?;
-    let names = [args.model.display().to_string(), table.file().to_owned()];
-    let report = CalibrationReport::new(names, [&model, &calibrated], &said, readings.incomplete.rows.len());
+    let names = [args.model.display().to_string(), readings.file.clone()];
+    let report = CalibrationReport::new(names, [&model, &calibrated], &said, readings.incomplete());
     outputs.write(&calibrated, twin.as_ref())?;
     if !args.quiet && args.json.as_deref() != Some(Path::new("-")) {
         print(args, &report, twin.as_ref())?;
@@ -49,16 +51,17 @@ pub fn run(args: &CalibrateArgs) -> Result<ExitCode> {
 }
 
 /// The error with the line that it is about, and what to do.
-fn told(error: RecalibrationError, table: &Table, readings: &Readings) -> Error {
+fn told(error: RecalibrationError, readings: &Readings) -> Error {
+    let file = &readings.file;
     match error {
         RecalibrationError::Scoring(error) => {
-            anyhow!("{}:{}: {}", table.file(), table.line(readings.rows[error.row]), error.reason)
+            anyhow!("{file}:{}: {}", readings.places.of(error.row), error.reason)
         }
         RecalibrationError::Calibration(error @ CalibrationError::TooFewRows { found, .. }) if found > 0 => {
             let attainable = attainable_rate(found);
-            anyhow!("{}: {error} (record more, or use --false-alarm-rate {attainable} or higher)", table.file())
+            anyhow!("{file}: {error} (record more, or use --false-alarm-rate {attainable} or higher)")
         }
-        other => anyhow!("{}: {other}", table.file()),
+        other => anyhow!("{file}: {other}"),
     }
 }
 

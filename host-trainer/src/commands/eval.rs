@@ -10,7 +10,7 @@ use super::eval_groups::Groups;
 use super::files::{feature_names, read_model, read_twin};
 use super::output::Output;
 use crate::cli::EvalArgs;
-use crate::data::{Matrix, Table};
+use crate::data::{self, Matrix, Names, Table, for_each_block};
 use crate::model::Model;
 use crate::report::{Evaluation, Kind, Measures, to_json};
 use crate::scoring::assess;
@@ -22,15 +22,15 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     if let Some(feature) = args.ignore.iter().find(|name| features.contains(name)) {
         bail!("--ignore {feature}: {} has it as a feature and cannot do without", args.model.display());
     }
-    let table = Table::read(&args.readings)?;
+    let mut source = data::open(&args.readings)?;
     let needed_by = format!("a feature of {}", args.model.display());
-    let columns = table.columns_of(&features, Some(&needed_by))?;
+    let columns = source.columns_of(&features, Some(&needed_by))?;
     let Some(label) = &args.label else {
         let others: Vec<&str> =
-            table.columns().iter().map(String::as_str).filter(|name| !features.iter().any(|f| f == name)).collect();
+            source.columns().iter().map(String::as_str).filter(|name| !features.iter().any(|f| f == name)).collect();
         bail!(
             "{}: eval needs to know which readings are anomalies: name the column that has 1 for them and 0 for normal readings with --label ({})",
-            table.file(),
+            source.file(),
             if others.is_empty() {
                 "all columns are features".to_owned()
             } else {
@@ -38,25 +38,39 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
             }
         );
     };
-    let anomalous = table.labels(table.column(label, Some("--label"))?)?;
-    let kinds = args.by.as_ref().map(|by| table.column(by, Some("--by"))).transpose()?.map(|by| table.groups(by));
-    let rows: Vec<usize> = (0..table.rows()).collect();
-    let readings = table.matrix(&rows, &columns)?;
-
-    let groups = Groups::read(args, &model, &table, &anomalous, kinds.as_ref())?;
-
-    let assessments = score(&model, &readings, &table)?;
-    let by = kinds.map(|(names, of_rows)| {
+    let label = source.column(label, Some("--label"))?;
+    let by = args.by.as_ref().map(|by| source.column(by, Some("--by"))).transpose()?;
+    let twin = read_twin(&args.model, &model);
+    let mut groups = Groups::new(args, &model, &*source)?;
+    let (mut anomalous, mut kinds, mut of_rows) = (Vec::new(), Names::default(), Vec::new());
+    let (mut assessments, mut of_twin) = (Vec::new(), Vec::new());
+    for_each_block(&mut *source, |block| -> Result<()> {
+        let first = anomalous.len();
+        anomalous.extend(block.labels(label)?);
+        if let Some(by) = by {
+            of_rows.extend((0..block.rows()).map(|row| kinds.number(&block.text(row, by))));
+        }
+        if let Some(groups) = &mut groups {
+            groups.push(&block, &anomalous[first..], by)?;
+        }
+        let rows: Vec<usize> = (0..block.rows()).collect();
+        let readings = block.matrix(&rows, &columns)?;
+        assessments.extend(score(&model, &readings, &block)?);
+        if let Some(twin) = &twin {
+            of_twin.extend(score(twin, &readings, &block)?);
+        }
+        Ok(())
+    })?;
+    let by = by.map(|_| {
         let kind = |(number, name): (usize, String)| (name, Kind::new(&assessments, &anomalous, &of_rows, number));
-        names.into_iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
+        kinds.in_order().into_iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
     });
-    let twin = match read_twin(&args.model, &model) {
-        Some(twin) => Some((score(&twin, &readings, &table)?, twin)),
-        None => None,
-    };
-    let twin = twin.as_ref().map(|(said, twin)| (twin, &said[..]));
-    let per = groups.map(|groups| groups.evaluate((&model, &assessments), twin)).transpose()?;
-    let twin = twin.map(|(_, said)| Measures::new(said, &anomalous));
+    let per = groups.map(|groups| {
+        let twin = twin.as_ref().map(|twin| (twin, &of_twin[..]));
+        groups.evaluate((&model, &assessments), twin)
+    });
+    let per = per.transpose()?;
+    let twin = twin.map(|_| Measures::new(&of_twin, &anomalous));
     let evaluation = Evaluation { model: Measures::new(&assessments, &anomalous), twin, by, per };
     if evaluation.model.auroc.is_none() {
         let missing = if evaluation.model.anomalies == 0 { 1 } else { 0 };
@@ -73,5 +87,5 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
 
 fn score(model: &Model, readings: &Matrix, table: &Table) -> Result<Vec<flowlet::Assessment>> {
     assess(model, readings)
-        .map_err(|error| anyhow::anyhow!("{}:{}: {}", table.file(), table.line(error.row), error.reason))
+        .map_err(|error| anyhow::anyhow!("{}:{}: {}", table.file(), table.place(error.row), error.reason))
 }

@@ -8,63 +8,70 @@ use flowlet::Assessment;
 
 use super::files::feature_names;
 use crate::cli::EvalArgs;
-use crate::data::{DataError, Readings, Roles, Table};
+use crate::data::{DataError, Names, Readings, Roles, Source, Table};
 use crate::groups::{GroupCalibration, GroupError, lowest_rate};
 use crate::model::Model;
 use crate::report::{GroupEvaluation, Kind, Measures};
 use crate::scoring::assess;
 
-/// What whole groups are judged by: read and checked before anything is scored.
+/// What whole groups are judged by, checked before anything is scored, and the groups of the readings that are.
 pub(super) struct Groups<'a> {
     args: &'a EvalArgs,
     column: &'a str,
-    count: usize,
+    position: usize,
+    names: Names,
     of_rows: Vec<usize>,
     anomalous: Vec<bool>,
-    /// Names of kinds, and the number of each group's.
-    kinds: Option<(Vec<String>, Vec<usize>)>,
+    /// The kind of each group, where readings are of kinds.
+    kinds: Vec<String>,
     normal: Readings,
     file: String,
 }
 
 impl<'a> Groups<'a> {
-    /// The groups of `table`, whose readings have these labels and kinds; `None` if they are not asked for.
-    pub(super) fn read(
-        args: &'a EvalArgs,
-        model: &Model,
-        table: &Table,
-        anomalous: &[bool],
-        kinds: Option<&(Vec<String>, Vec<usize>)>,
-    ) -> Result<Option<Self>> {
+    /// Those of the readings that `source` has; `None` if they are not asked for.
+    pub(super) fn new(args: &'a EvalArgs, model: &Model, source: &dyn Source) -> Result<Option<Self>> {
         let Some(column) = args.groups.per.as_deref() else { return Ok(None) };
-        let position = table.column(column, Some("--per"))?;
-        let (names, of_rows) = table.groups(position);
-        if let Some(row) = (0..table.rows()).find(|row| table.text(*row, position).is_empty()) {
-            bail!(
-                "{}:{}: column `{column}`: is empty, so this reading has no group (--per)",
-                table.file(),
-                table.line(row)
-            );
-        }
+        let position = source.column(column, Some("--per"))?;
         let Some(path) = args.groups.calibration.as_deref() else {
             bail!(
                 "--per {column}: whole groups are calibrated by normal groups that the model was not trained on: name a CSV file of them, with the column `{column}`, with --calibration FILE (`flowlet fit --group {column} --held-back FILE` writes those that it held back)"
             );
         };
-        let mut group_anomalous = vec![false; names.len()];
-        of_rows.iter().zip(anomalous).for_each(|(group, anomalous)| group_anomalous[*group] |= anomalous);
-        let kinds =
-            kinds.map(|(kinds, of_kinds)| one_kind(args, table, &names, &of_rows, kinds, of_kinds)).transpose()?;
-        Ok(Some(Self {
-            args,
-            column,
-            count: names.len(),
-            of_rows,
-            anomalous: group_anomalous,
-            kinds,
-            normal: normal(args, model, column, path)?,
-            file: path.display().to_string(),
-        }))
+        let (names, of_rows, anomalous, kinds) = Default::default();
+        let (normal, file) = (normal(args, model, column, path)?, path.display().to_string());
+        Ok(Some(Self { args, column, position, names, of_rows, anomalous, kinds, normal, file }))
+    }
+
+    /// Takes the next readings, their labels, and the column of their kinds, if there is one.
+    pub(super) fn push(&mut self, block: &Table, anomalous: &[bool], by: Option<usize>) -> Result<()> {
+        for (row, anomalous) in anomalous.iter().enumerate() {
+            let name = block.text(row, self.position);
+            let here = || format!("{}:{}: column", block.file(), block.place(row));
+            if name.is_empty() {
+                bail!("{} `{}`: is empty, so this reading has no group (--per)", here(), self.column);
+            }
+            let group = self.names.number(&name);
+            let is_new = group == self.anomalous.len();
+            if is_new {
+                self.anomalous.push(false);
+            }
+            self.anomalous[group] |= anomalous;
+            self.of_rows.push(group);
+            let Some(by) = by else { continue };
+            let kind = block.text(row, by);
+            if is_new {
+                self.kinds.push(kind.into_owned());
+            } else if self.kinds[group] != kind {
+                bail!(
+                    "{} `{}`: group `{name}` has `{kind}` here and `{}` before, but a group is of one kind (name another column with --by or --per)",
+                    here(),
+                    block.columns()[by],
+                    self.kinds[group],
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The report, of what the model, and its twin if there is one, said of the readings.
@@ -75,11 +82,12 @@ impl<'a> Groups<'a> {
     ) -> Result<GroupEvaluation> {
         let (judged, calibration) = self.judge(model)?;
         let twin = twin.map(|twin| anyhow::Ok(Measures::new(&self.judge(twin)?.0, &self.anomalous))).transpose()?;
-        let by = self.kinds.as_ref().map(|(names, of_groups)| {
-            let kind = |(number, name): (usize, &String)| {
-                (name.clone(), Kind::new(&judged, &self.anomalous, of_groups, number))
-            };
-            names.iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
+        let mut kinds = Names::default();
+        let of_groups: Vec<usize> = self.kinds.iter().map(|kind| kinds.number(kind)).collect();
+        let by = self.args.by.as_ref().map(|_| {
+            let kind =
+                |(number, name): (usize, String)| (name, Kind::new(&judged, &self.anomalous, &of_groups, number));
+            kinds.in_order().into_iter().enumerate().map(kind).collect::<BTreeMap<_, _>>()
         });
         Ok(GroupEvaluation {
             column: self.column.to_owned(),
@@ -121,7 +129,7 @@ impl<'a> Groups<'a> {
             p_value: calibration.p_value(score) as f32,
             alarm: calibration.alarm(score),
         };
-        let judged = aggregate.scores(said, &self.of_rows, self.count, view).into_iter().map(judge).collect();
+        let judged = aggregate.scores(said, &self.of_rows, self.names.count(), view).into_iter().map(judge).collect();
         Ok((judged, calibration))
     }
 }
@@ -138,31 +146,4 @@ fn normal(args: &EvalArgs, model: &Model, column: &str, path: &Path) -> Result<R
         DataError::NoNormalRows { .. } => anyhow!("--calibration: {error}"),
         other => other.into(),
     })
-}
-
-/// The kind of each group, which all of its readings share.
-fn one_kind(
-    args: &EvalArgs,
-    table: &Table,
-    groups: &[String],
-    of_rows: &[usize],
-    kinds: &[String],
-    of_kinds: &[usize],
-) -> Result<(Vec<String>, Vec<usize>)> {
-    let mut found: Vec<Option<usize>> = vec![None; groups.len()];
-    for (row, (group, kind)) in of_rows.iter().zip(of_kinds).enumerate() {
-        let first = *found[*group].get_or_insert(*kind);
-        if first != *kind {
-            let by = args.by.as_deref().unwrap_or_default();
-            bail!(
-                "{}:{}: column `{by}`: group `{}` has `{}` here and `{}` before, but a group is of one kind (name another column with --by or --per)",
-                table.file(),
-                table.line(row),
-                groups[*group],
-                kinds[*kind],
-                kinds[first],
-            );
-        }
-    }
-    Ok((kinds.to_vec(), found.into_iter().flatten().collect()))
 }

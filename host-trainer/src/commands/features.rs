@@ -21,7 +21,7 @@ pub fn run(args: &FeaturesArgs) -> Result<ExitCode> {
         let mut writer = csv::Writer::from_writer(stdout);
         writer.write_record(readings.columns())?;
         for row in 0..readings.rows() {
-            writer.write_record((0..readings.columns().len()).map(|column| readings.text(row, column)))?;
+            writer.write_record((0..readings.columns().len()).map(|column| readings.text(row, column).into_owned()))?;
         }
         writer.flush()?;
         Ok(())

@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
 
-use crate::data::Matrix;
+use crate::data::{Matrix, Store};
 
 /// A hash of whatever it is given, in that order; lengths are a part of it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,22 @@ impl Fingerprint {
         self.length(matrix.columns());
         self.0.update(matrix.values().as_bytes());
         self
+    }
+
+    /// Of the bits of all values of a store, wherever they are kept.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read.
+    pub fn store(mut self, store: &Store) -> io::Result<Self> {
+        self.length(store.rows());
+        self.length(store.columns());
+        let mut rows = Vec::new();
+        for block in 0..store.blocks() {
+            rows.clear();
+            store.read(block, &mut rows)?;
+            self.0.update(rows.as_bytes());
+        }
+        Ok(self)
     }
 
     /// Of the numbers of rows.

@@ -17,11 +17,11 @@ use super::output::{Output, to_stdout};
 use super::progress::Bar;
 use super::{files, interrupt, search};
 use crate::cli::{FitArgs, FitOptions};
-use crate::data::{self, Matrix, Readings, Roles, Split, SplitOptions, Table};
+use crate::data::{self, Gathered, Matrix, Readings, Roles, Split, SplitOptions};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
 use crate::quantization;
-use crate::report::{FitReport, Parts, to_json};
+use crate::report::{FitReport, Parts, Seconds, to_json};
 use crate::search::svg;
 use crate::train::{Architecture, Effort, Family, MOST_BYTES, Options, Progress};
 
@@ -34,7 +34,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     if args.checkpoint.is_some() && args.options.effort == Effort::Best {
         bail!("--checkpoint: is of one fit, and --effort best makes several (leave out one of the two)");
     }
-    let mut job = Job::new(&args.readings, args.val.as_deref(), &args.options)?;
+    let mut job = Job::new(&args.readings, args.val.as_deref(), &args.options, args.memory)?;
     if !args.quiet {
         job.notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
@@ -53,7 +53,7 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
         }
     };
     let open =
-        |path: &PathBuf| Checkpoint::open(path, Duration::from_secs(args.checkpoint_every.into()), job.identity());
+        |path: &PathBuf| Checkpoint::open(path, Duration::from_secs(args.checkpoint_every.into()), job.identity()?);
     let mut checkpoint = args.checkpoint.as_ref().map(open).transpose()?;
     if let (Some(epochs @ 1..), false) = (checkpoint.as_ref().map(Checkpoint::epochs), args.quiet) {
         eprintln!("note: going on from the checkpoint, after {epochs} epochs");
@@ -105,27 +105,31 @@ pub(super) struct Job {
     /// What is fitted; of several the best stays.
     pub candidates: Vec<Options>,
     false_alarm_rate: f32,
+    /// Seconds that reading took.
+    reading: f64,
     /// What is odd about the table.
     pub notes: Vec<String>,
 }
 
 impl Job {
-    /// Reads and divides the tables of readings, and of those that calibrate if these are others.
-    pub fn new(readings: &Path, validation: Option<&Path>, args: &FitOptions) -> Result<Self> {
-        let table = Table::read(readings)?;
-        let mut readings = Readings::for_fitting(&table, &args.roles())?;
-        readings.name_units(&args.unit)?;
+    /// Reads and divides the tables of readings, and of those that calibrate if these are others. Each may take so many
+    /// bytes of memory.
+    pub fn new(readings: &Path, validation: Option<&Path>, args: &FitOptions, memory: usize) -> Result<Self> {
+        let begin = Instant::now();
+        let gathered = Gathered::for_fitting(&mut *data::open(readings)?, &args.roles(), memory)?;
+        let reading = begin.elapsed().as_secs_f64();
+        let supports = supports(args, &gathered)?;
         let mut notes = Vec::new();
-        let (split, calibration) = divide(args, validation, &readings, &mut notes)?;
-        notes.extend(data::notes(&table, &readings).iter().map(ToString::to_string));
+        let (mut readings, split, calibration) = divide(args, validation, gathered, memory, &mut notes)?;
+        readings.name_units(&args.unit)?;
+        notes.extend(data::notes(&readings).iter().map(ToString::to_string));
         if !(readings.context.is_empty() || args.family.is_none_or(Family::has_nets)) {
             bail!(
                 "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
             );
         }
-        let supports = supports(args, &table, &readings)?;
         let candidates = candidates(args, supports, &readings, &split);
-        Ok(Self { readings, split, calibration, candidates, false_alarm_rate: args.false_alarm_rate, notes })
+        Ok(Self { readings, split, calibration, candidates, false_alarm_rate: args.false_alarm_rate, reading, notes })
     }
 
     /// Fits on the threads of the pool that it is called in; the report says how long that took.
@@ -133,13 +137,13 @@ impl Job {
         let Self { readings, split, calibration, candidates, false_alarm_rate, .. } = self;
         let begin = Instant::now();
         let fitted = fitting::fit_best(readings, split, calibration, *false_alarm_rate, candidates, progress, cancel)?;
-        let seconds = begin.elapsed().as_secs_f64();
+        let seconds = Seconds { reading: self.reading, fitting: begin.elapsed().as_secs_f64() };
         let report = FitReport::new(&fitted, &Parts { readings, split, calibration }, seconds)?;
         Ok((fitted, report))
     }
 
     /// What decides the bits of the model.
-    fn identity(&self) -> Identity {
+    fn identity(&self) -> Result<Identity> {
         let Self { readings, split, calibration, .. } = self;
         // By name where there is one, so that what differs can be told.
         let options = match &self.candidates[..] {
@@ -149,6 +153,10 @@ impl Job {
         let options = json!({ "options": options, "false_alarm_rate": self.false_alarm_rate });
         let names = readings.features.iter().chain(&readings.context).chain(&readings.units);
         let table = Fingerprint::default().matrix(&readings.values).matrix(&readings.incomplete.values);
+        let table = match &readings.large {
+            Some(large) => table.store(&large.training)?,
+            None => table,
+        };
         let parts = [&split.train, &split.selection, &split.imputed];
         let rows = parts.into_iter().fold(Fingerprint::default(), |rows, part| rows.rows(part));
         let data = [
@@ -156,7 +164,7 @@ impl Job {
             ("rows that are trained and selected on", rows.finish()),
             ("rows of the calibration", Fingerprint::default().matrix(calibration).finish()),
         ];
-        Identity::new(&options, data)
+        Ok(Identity::new(&options, data))
     }
 }
 
@@ -164,9 +172,10 @@ impl Job {
 fn divide(
     args: &FitOptions,
     validation: Option<&Path>,
-    readings: &Readings,
+    gathered: Gathered,
+    memory: usize,
     notes: &mut Vec<String>,
-) -> Result<(Split, Matrix)> {
+) -> Result<(Readings, Split, Matrix)> {
     let options = SplitOptions {
         order: args.split.into(),
         false_alarm_rate: args.false_alarm_rate,
@@ -174,45 +183,43 @@ fn divide(
         ..SplitOptions::default()
     };
     let Some(path) = validation else {
-        let split = Split::new(readings, &options)?;
+        let (readings, split) = gathered.divide(&options)?;
         let calibration = readings.values.select(&split.calibration);
-        return Ok((split, calibration));
+        return Ok((readings, split, calibration));
     };
-    let table = Table::read(path)?;
-    let label = args.label.clone().filter(|label| table.columns().contains(label));
+    let mut source = data::open(path)?;
+    let label = args.label.clone().filter(|label| source.columns().contains(label));
     if let (Some(missing), None) = (&args.label, &label) {
-        notes.push(format!("{} has no column `{missing}`: all of its readings count as normal", table.file()));
+        notes.push(format!("{} has no column `{missing}`: all of its readings count as normal", source.file()));
     }
-    let roles = Roles { label, context: readings.context.clone(), missing: args.missing, ..Roles::default() };
-    let validation = Readings::with_features(&table, &readings.features, &roles)?;
-    if !validation.incomplete.rows.is_empty() {
-        let left_out = validation.incomplete.rows.len();
-        notes.push(format!("{}: {left_out} rows with missing cells do not calibrate", table.file()));
+    let roles = Roles { label, context: gathered.context().to_vec(), missing: args.missing, ..Roles::default() };
+    let validation = Gathered::with_features(&mut *source, gathered.features(), data::OF_FITTED, &roles, memory)?;
+    let left_out = validation.incomplete_rows();
+    if left_out > 0 {
+        notes.push(format!("{}: {left_out} rows with missing cells do not calibrate", source.file()));
     }
-    Ok((Split::with_validation(readings, &validation, &options)?, validation.values))
+    let validation = validation.into_validation(&options)?;
+    let (readings, split) = gathered.divide_beside(&validation, &options)?;
+    Ok((readings, split, validation.values))
 }
 
 /// Where the readings of each feature can be.
-fn supports(args: &FitOptions, table: &Table, readings: &Readings) -> Result<Vec<Support>> {
+fn supports(args: &FitOptions, gathered: &Gathered) -> Result<Vec<Support>> {
     let positive = args.positive.iter().map(|column| (column, Support::Positive, "--positive"));
     let bounded = args.bounded.iter().map(|(column, support)| (column, *support, "--bounded"));
-    let mut supports = vec![Support::All; readings.features.len()];
+    let features = gathered.features();
+    let mut supports = vec![Support::All; features.len()];
     for (column, support, option) in positive.chain(bounded) {
-        let Some(feature) = readings.features.iter().position(|feature| feature == column) else {
-            bail!("{option} {column}: is no feature; the features are {}", readings.features.join(", "));
+        let Some(feature) = features.iter().position(|feature| feature == column) else {
+            bail!("{option} {column}: is no feature; the features are {}", features.join(", "));
         };
         if supports[feature] != Support::All {
             bail!("{option} {column}: its range is given twice");
         }
-        let rows = readings.values.iter_rows().zip(&readings.rows);
-        let mut rows = rows.chain(readings.incomplete.values.iter_rows().zip(&readings.incomplete.rows));
-        let outside = |values: &[f32]| !(support.contains(values[feature]) || values[feature].is_nan());
-        if let Some((values, row)) = rows.find(|(values, _)| outside(values)) {
+        if let Some((place, value)) = gathered.find(feature, |value| !support.contains(value))? {
             bail!(
-                "{}:{}: column `{column}`: {:?} is outside of its range ({option}): remove the row, or widen the range",
-                readings.file,
-                table.line(*row),
-                values[feature],
+                "{}:{place}: column `{column}`: {value:?} is outside of its range ({option}): remove the row, or widen the range",
+                gathered.file(),
             );
         }
         supports[feature] = support;
@@ -223,11 +230,12 @@ fn supports(args: &FitOptions, table: &Table, readings: &Readings) -> Result<Vec
 /// What is fitted: the first one, or several of which the best stays.
 fn candidates(args: &FitOptions, supports: Vec<Support>, readings: &Readings, split: &Split) -> Vec<Options> {
     let (features, context) = (readings.features.len(), readings.context.len());
+    let complete = readings.trained(split) - readings.imputed(split);
     let mut options = Options { seed: args.seed, ..Options::for_features(features) };
     options.quantization = quantization::Options { budget: args.quantization_budget, formats: args.format };
     options.architecture = match args.family {
         Some(family) => Architecture::of(family, features),
-        None => Architecture::for_table(split.train.len(), features, context, MOST_BYTES),
+        None => Architecture::for_table(complete, features, context, MOST_BYTES),
     };
     let shape = &mut options.architecture;
     shape.body = args.net.into();

@@ -34,7 +34,7 @@ pub fn run(args: &FitManyArgs) -> Result<ExitCode> {
     let (csv_output, json_output) = (Output::prepare(&csv)?, Output::prepare(&json)?);
 
     let cancel = interrupt::flag("ending the fits in hand: the same command goes on with what is left")?;
-    let fleet = Fleet { out: &args.out, options: &args.options, cancel: &cancel };
+    let fleet = Fleet { out: &args.out, options: &args.options, memory: args.memory, cancel: &cancel };
     let entries = fleet.fit(&tables, args.jobs.map(usize::from), |done, entry| {
         if !args.quiet {
             eprintln!("{done}/{} {}", tables.len(), line(entry));
@@ -94,6 +94,8 @@ fn tables(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
 struct Fleet<'a> {
     out: &'a Path,
     options: &'a FitOptions,
+    /// Bytes of memory that the readings of a table may take; no bit of a model depends on it.
+    memory: usize,
     cancel: &'a AtomicBool,
 }
 
@@ -171,7 +173,7 @@ impl Fleet<'_> {
         }
         let outputs = ModelOutputs::prepare(&model, &[table])?;
         let output = Output::prepare(&sidecar)?;
-        let job = Job::new(table, None, self.options)?;
+        let job = Job::new(table, None, self.options, self.memory)?;
         let (fitted, report) = job.fit(&mut (), self.cancel)?;
         if self.cancel.load(Ordering::Relaxed) {
             return Ok(Entry::without_model(file, Status::Interrupted, None));

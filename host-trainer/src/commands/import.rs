@@ -10,7 +10,7 @@ use super::files;
 use super::model_outputs::ModelOutputs;
 use super::output::to_stdout;
 use crate::cli::ImportArgs;
-use crate::data::{Matrix, Readings, Roles, Table};
+use crate::data::{self, Gathered, Matrix, Roles};
 use crate::import::Import;
 use crate::model::Model;
 
@@ -40,12 +40,13 @@ fn read(path: &PathBuf) -> Result<Vec<u8>> {
 
 /// All complete rows, by the names of the model's features and context values.
 fn readings(path: &Path, import: &Import, args: &ImportArgs) -> Result<Matrix> {
-    let table = Table::read(path)?;
     let roles = Roles { missing: args.missing, ..Roles::default() };
-    let readings = Readings::with_columns(&table, import.names(), "a feature of the imported model", &roles)?;
-    if !(readings.incomplete.rows.is_empty() || args.quiet) {
-        let left_out = readings.incomplete.rows.len();
-        eprintln!("note: {}: {left_out} rows with missing cells do not calibrate", table.file());
+    let needed_by = "a feature of the imported model";
+    let readings = Gathered::with_features(&mut *data::open(path)?, import.names(), needed_by, &roles, usize::MAX)?
+        .into_readings()?;
+    let left_out = readings.incomplete();
+    if !(left_out == 0 || args.quiet) {
+        eprintln!("note: {}: {left_out} rows with missing cells do not calibrate", readings.file);
     }
     Ok(readings.values)
 }

@@ -27,20 +27,12 @@ pub fn run(args: &MonitorArgs) -> Result<ExitCode> {
         Roles { label: args.label.clone(), group: args.group.clone(), missing: args.missing, ..Roles::default() };
     let needed_by = format!("a feature of {}", args.model.display());
     let readings = Readings::with_columns(&table, &feature_names(&model), &needed_by, &roles)?;
-    let runs = match &args.group {
+    let runs = match &readings.groups {
         None => vec![0; readings.values.rows()],
         // Numbered as they come: a name that comes back is another run.
-        Some(group) => {
-            let column = table.column(group, Some("--group"))?;
-            let mut run = 0;
-            let mut numbers = Vec::with_capacity(readings.rows.len());
-            for (index, row) in readings.rows.iter().enumerate() {
-                if index > 0 && table.text(*row, column) != table.text(readings.rows[index - 1], column) {
-                    run += 1;
-                }
-                numbers.push(run);
-            }
-            numbers
+        Some(groups) => {
+            let runs = groups.of_rows.chunk_by(|a, b| a == b).enumerate();
+            runs.flat_map(|(run, rows)| vec![run; rows.len()]).collect()
         }
     };
     let recording = Recording { readings: readings.values.clone(), runs };
@@ -57,7 +49,7 @@ pub fn run(args: &MonitorArgs) -> Result<ExitCode> {
     };
     let told = |error| match error {
         MonitorError::Scoring(error) => {
-            anyhow!("{}:{}: {}", table.file(), table.line(readings.rows[error.row]), error.reason)
+            anyhow!("{}:{}: {}", table.file(), readings.places.of(error.row), error.reason)
         }
         MonitorError::Determined(feature) => {
             let name = &feature_names(&model)[feature];

@@ -45,7 +45,10 @@ pub fn run(args: &FitArgs, budget: &Budget, job: &Job, cancel: &AtomicBool) -> R
     let count = all.len();
     let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
     let steps = quantization_steps(&readings.values.select(&split.train));
-    let data = TrainingData { features, training: &training, validation: &selection, quantization_steps: &steps };
+    // Short fits see no more of a large table than a sample of it.
+    let stored = None;
+    let data =
+        TrainingData { features, training: &training, stored, validation: &selection, quantization_steps: &steps };
     let bar = Bar::new(quiet);
     let begin = Instant::now();
     let trials = search(all, data, options, budget, &bar, cancel);

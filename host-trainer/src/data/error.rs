@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 
-use super::Gaps;
+use super::{Gaps, Place};
 
 /// Why a table cannot be used, and what to do about it.
 ///
@@ -42,6 +42,36 @@ pub enum DataError {
         file: String,
         /// Samples of a window.
         window: usize,
+    },
+    /// A Parquet or Arrow file, of which this build knows the name alone.
+    #[error(
+        "{file}: is {format}, and this build reads CSV only (build it with `--features columnar`, or save the table as CSV)"
+    )]
+    NotBuilt {
+        /// The file.
+        file: String,
+        /// Its format.
+        format: &'static str,
+    },
+    /// A Parquet or Arrow file that is cut short or otherwise not as its format demands.
+    #[error("{file}: cannot be read as {format}: {problem}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Its format.
+        format: &'static str,
+        /// What the format's reader says.
+        problem: String,
+    },
+    /// A format that is read from its end, on a pipe.
+    #[error(
+        "{file}: is {format}, which is read from its end (give the file itself, or send CSV or an Arrow IPC stream)"
+    )]
+    NotSeekable {
+        /// Where it came from.
+        file: String,
+        /// The format.
+        format: &'static str,
     },
     /// The text is UTF-16, as some spreadsheets write it.
     #[error("{file}: is UTF-16 text (save it as \"CSV UTF-8\")")]
@@ -109,18 +139,28 @@ pub enum DataError {
         /// What the likely reason is.
         advice: RowAdvice,
     },
+    /// A row so long that a quote must be missing.
+    #[error("{file}:{line}: the row is longer than {} MiB (a quote that opens on this line is closed on another, or never)", limit >> 20)]
+    LongRow {
+        /// The file.
+        file: String,
+        /// The line that it begins on.
+        line: u64,
+        /// The longest that is read, in bytes.
+        limit: usize,
+    },
     /// A cell that cannot be used as a number.
-    #[error("{file}:{line}: {cell}")]
+    #[error("{file}:{place}: {cell}")]
     Cell {
         /// The file.
         file: String,
-        /// The line.
-        line: u64,
+        /// Where in it.
+        place: Place,
         /// Where in the line, and what is wrong with it.
         cell: CellError,
     },
     /// Rows with missing cells, and nobody has said what becomes of them.
-    #[error("{file}: {gaps}; the first on line{} ({})", Lines(&gaps.lines), gaps.advice())]
+    #[error("{file}: {gaps}; the first {} ({})", Located(&gaps.places), gaps.advice())]
     Missing {
         /// The file.
         file: String,
@@ -136,12 +176,12 @@ pub enum DataError {
         gaps: Gaps,
     },
     /// A label other than 0 and 1.
-    #[error("{file}:{line}: column `{column}`: the label `{found}` is neither 0 (normal) nor 1 (anomaly)")]
+    #[error("{file}:{place}: column `{column}`: the label `{found}` is neither 0 (normal) nor 1 (anomaly)")]
     Label {
         /// The file.
         file: String,
-        /// The line.
-        line: u64,
+        /// Where in it.
+        place: Place,
         /// The label column.
         column: String,
         /// What is there.
@@ -275,14 +315,36 @@ pub enum DataError {
         attainable: f32,
     },
     /// A row that does not say which group it belongs to.
-    #[error("{file}:{line}: column `{column}`: the group is empty (fill it in, remove the row, or leave --group out)")]
+    #[error("{file}:{place}: column `{column}`: the group is empty (fill it in, remove the row, or leave --group out)")]
     NoGroup {
         /// The file.
         file: String,
-        /// The line.
-        line: u64,
+        /// Where in it.
+        place: Place,
         /// The group column.
         column: String,
+    },
+    /// A group column with a name for nearly every row.
+    #[error(
+        "{file}: column `{column}` has more than {most} groups (name a column that many rows share, or leave --group out)"
+    )]
+    TooManyGroups {
+        /// The file.
+        file: String,
+        /// The group column.
+        column: String,
+        /// The most that there may be.
+        most: usize,
+    },
+    /// The temporary file of a table that is larger than the memory it may take.
+    #[error(
+        "{file}: its readings go through a temporary file, which cannot be used: {error} (set TMPDIR to a folder with room, or allow more memory with --memory)"
+    )]
+    Temporary {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
     },
     /// Whole groups cannot be held back.
     #[error(
@@ -327,6 +389,8 @@ pub enum CellProblem {
     NotFinite,
     /// A number that a 32-bit float cannot hold.
     BeyondF32,
+    /// A column of a type that is neither a number nor text, such as a time or a list; what is found is the type.
+    Type,
 }
 
 impl CellError {
@@ -340,6 +404,7 @@ impl CellError {
             CellProblem::DecimalComma => format!("`{found}` has a decimal comma"),
             CellProblem::NotFinite => format!("`{found}` is not a finite number"),
             CellProblem::BeyondF32 => format!("`{found}` is beyond a 32-bit float, which ends at 3.4e38"),
+            CellProblem::Type => format!("its type is {found}, which is no number"),
         };
         format!("column `{column}`: {what}")
     }
@@ -351,8 +416,8 @@ impl Display for CellError {
         let advice = match (problem, can_ignore) {
             (CellProblem::DecimalComma, _) => format!("write {}", found.replace(',', ".")),
             (CellProblem::BeyondF32, _) => "use a larger unit, or remove the row".to_owned(),
-            (CellProblem::TextColumn, true) => format!("ignore it with --ignore {column}"),
-            (CellProblem::TextColumn, false) => "the model needs it in numbers".to_owned(),
+            (CellProblem::TextColumn | CellProblem::Type, true) => format!("ignore it with --ignore {column}"),
+            (CellProblem::TextColumn | CellProblem::Type, false) => "the model needs it in numbers".to_owned(),
             (CellProblem::Empty, _) => "fill it in, or remove the row".to_owned(),
             (CellProblem::Text | CellProblem::NotFinite, true) => {
                 format!("ignore the column with --ignore {column}, or remove the row")
@@ -397,13 +462,21 @@ impl Display for Gaps {
     }
 }
 
-/// Line numbers, the plural included.
-struct Lines<'a>(&'a [u64]);
+/// Places within a sentence: line numbers, the plural included, or rows of a file without lines.
+pub(super) struct Located<'a>(pub &'a [Place]);
 
-impl Display for Lines<'_> {
+impl Display for Located<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(u64::to_string).collect();
-        write!(f, "{} {}", if lines.len() == 1 { "" } else { "s" }, lines.join(", "))
+        let mut before = match self.0 {
+            [Place::Row { .. }, ..] => "in",
+            [_] => "on line ",
+            _ => "on lines ",
+        };
+        for place in self.0 {
+            write!(f, "{before}{place}")?;
+            before = if matches!(place, Place::Row { .. }) { "," } else { ", " };
+        }
+        Ok(())
     }
 }
 

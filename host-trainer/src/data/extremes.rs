@@ -22,14 +22,19 @@ impl Usual {
     /// Missing values, NaN, do not count.
     pub(super) fn of(mut values: Vec<f32>) -> Option<Self> {
         values.retain(|value| !value.is_nan());
-        values.sort_unstable_by(f32::total_cmp);
-        let last = values.len().checked_sub(1)?;
-        let outside = last.div_ceil(100);
-        let usual = Self { low: f64::from(values[outside]), high: f64::from(values[last - outside]) };
         let count = values.len() as f64;
         let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
         let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
-        (usual.range() > 0.0 && 10.0 * usual.range() < variance.sqrt()).then_some(usual)
+        Self::among(values, variance.sqrt())
+    }
+
+    /// The same by a sample of the column and the standard deviation of all of it.
+    pub(super) fn among(mut sample: Vec<f32>, deviation: f64) -> Option<Self> {
+        sample.sort_unstable_by(f32::total_cmp);
+        let last = sample.len().checked_sub(1)?;
+        let outside = last.div_ceil(100);
+        let usual = Self { low: f64::from(sample[outside]), high: f64::from(sample[last - outside]) };
+        (usual.range() > 0.0 && 10.0 * usual.range() < deviation).then_some(usual)
     }
 
     fn range(self) -> f64 {
@@ -42,6 +47,7 @@ impl Usual {
         (self.low - value).max(value - self.high).max(0.0) / self.range()
     }
 
+    /// Whether a value is extreme; a missing one, NaN, is not.
     pub(super) fn is_extreme(self, value: f32) -> bool {
         self.ranges_away(value) > FAR
     }

@@ -18,15 +18,37 @@ use super::Matrix;
 /// If the matrices have different columns, or `complete` has no rows.
 pub fn impute(complete: &Matrix, incomplete: &Matrix, rng: &mut ChaCha8Rng) -> Matrix {
     assert_eq!(complete.columns(), incomplete.columns(), "rows of one table");
-    let normal = Normal::of(complete);
-    let mut given = HashMap::new();
+    let mut imputer = Imputer::of(complete);
     let mut filled = incomplete.clone();
-    for row in filled.values_mut().chunks_exact_mut(complete.columns()) {
-        let missing: Vec<usize> = (0..row.len()).filter(|&column| row[column].is_nan()).collect();
-        let conditional = given.entry(missing).or_insert_with_key(|missing| normal.given_all_but(missing));
-        conditional.fill(&normal, row, rng);
-    }
+    filled.values_mut().chunks_exact_mut(complete.columns()).for_each(|row| imputer.fill(row, rng));
     filled
+}
+
+/// The same for rows that come one after the other.
+pub(super) struct Imputer {
+    normal: Normal,
+    /// What was asked for, by the columns that are missing.
+    given: HashMap<Vec<usize>, Conditional>,
+}
+
+impl Imputer {
+    /// Fills in by these rows, of which there is at least one.
+    pub fn of(complete: &Matrix) -> Self {
+        Self { normal: Normal::of(complete), given: HashMap::new() }
+    }
+
+    /// Fills in the NaN of a row.
+    pub fn fill(&mut self, row: &mut [f32], rng: &mut ChaCha8Rng) {
+        /// Sets of missing columns that are remembered: there can be as many as rows.
+        const MOST_SETS: usize = 1 << 12;
+        let Self { normal, given } = self;
+        let missing: Vec<usize> = (0..row.len()).filter(|&column| row[column].is_nan()).collect();
+        if given.len() == MOST_SETS && !given.contains_key(&missing) {
+            given.clear();
+        }
+        let conditional = given.entry(missing).or_insert_with_key(|missing| normal.given_all_but(missing));
+        conditional.fill(normal, row, rng);
+    }
 }
 
 /// A normal distribution, fitted to rows.

@@ -1,6 +1,6 @@
 use clap::ValueEnum;
 
-use super::{DataError, Matrix, Table};
+use super::{Matrix, Place, Places, Table};
 
 /// What becomes of normal rows with missing cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,8 +19,8 @@ pub enum Missing {
 pub struct Incomplete {
     /// As the readings' values, with NaN for each missing cell.
     pub values: Matrix,
-    /// For each its row in the table.
-    pub rows: Vec<usize>,
+    /// Where in the file each is.
+    pub places: Places,
     /// For each its group, by the numbers that the readings' groups have; empty without groups.
     pub groups: Vec<usize>,
 }
@@ -34,46 +34,53 @@ pub struct Gaps {
     pub of: usize,
     /// The columns with missing cells, and in how many rows.
     pub columns: Vec<(String, usize)>,
-    /// The lines of the first such rows.
-    pub lines: Vec<u64>,
+    /// Where the first such rows are.
+    pub places: Vec<Place>,
     /// Whether columns can be left out, and rows filled in, as when a model is fitted.
     pub fitting: bool,
 }
 
-impl Missing {
-    /// The rows without and with missing cells.
-    ///
-    /// # Errors
-    /// If there are some with, and the table is to be refused; or if there are none without.
-    pub(super) fn part(
-        self,
-        table: &Table,
-        rows: Vec<usize>,
-        columns: &[usize],
-    ) -> Result<(Vec<usize>, Vec<usize>), DataError> {
-        let is_complete = |row: &usize| !columns.iter().any(|&column| table.is_missing(*row, column));
-        let of = rows.len();
-        let (complete, incomplete): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_complete);
-        let refused = self == Self::Error && !incomplete.is_empty();
-        if refused || complete.is_empty() {
-            let (file, gaps) = (table.file().to_owned(), Gaps::new(table, &incomplete, of, columns));
-            return Err(if refused { DataError::Missing { file, gaps } } else { DataError::AllMissing { file, gaps } });
-        }
-        Ok((complete, incomplete))
-    }
+/// Missing cells as they are found, block after block.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Rows with a missing cell.
+    pub rows: usize,
+    of: usize,
+    by_column: Vec<usize>,
+    places: Vec<Place>,
 }
 
-impl Gaps {
-    fn new(table: &Table, incomplete: &[usize], of: usize, columns: &[usize]) -> Self {
-        const LINES: usize = 5;
-        let missing = |column: usize| incomplete.iter().filter(|&&row| table.is_missing(row, column)).count();
-        let counted = columns.iter().map(|&column| (table.columns()[column].clone(), missing(column)));
-        Self {
-            rows: incomplete.len(),
-            of,
-            columns: counted.filter(|(_, count)| *count > 0).collect(),
-            lines: incomplete.iter().take(LINES).map(|&row| table.line(row)).collect(),
-            fitting: false,
+impl Found {
+    /// None yet, in so many columns.
+    pub fn new(columns: usize) -> Self {
+        Self { rows: 0, of: 0, by_column: vec![0; columns], places: Vec::new() }
+    }
+
+    /// Counts in rows of a block, of whose cells `is_missing` tells by the row's and the column's index in `rows` and
+    /// `columns`.
+    pub fn count(&mut self, table: &Table, rows: &[usize], is_missing: impl Fn(usize, usize) -> bool) {
+        /// Places that a message names.
+        const PLACES: usize = 5;
+        self.of += rows.len();
+        for (index, &row) in rows.iter().enumerate() {
+            let mut complete = true;
+            for (column, count) in self.by_column.iter_mut().enumerate() {
+                let missing = is_missing(index, column);
+                *count += usize::from(missing);
+                complete &= !missing;
+            }
+            if !complete {
+                self.rows += 1;
+                if self.places.len() < PLACES {
+                    self.places.push(table.place(row));
+                }
+            }
         }
+    }
+
+    /// What a message says of them, of columns with these names.
+    pub fn gaps<'a>(&self, names: impl Iterator<Item = &'a String>, fitting: bool) -> Gaps {
+        let columns = names.cloned().zip(self.by_column.iter().copied()).filter(|(_, count)| *count > 0).collect();
+        Gaps { rows: self.rows, of: self.of, columns, places: self.places.clone(), fitting }
     }
 }

@@ -1,8 +1,11 @@
 use std::collections::HashSet;
 use std::fmt::{self, Display};
 
+use zerocopy::IntoBytes;
+
+use super::error::Located;
 use super::extremes::Usual;
-use super::{Readings, Table};
+use super::{Place, Readings};
 
 /// Something odd about readings that can be fitted all the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +37,8 @@ pub enum Note {
     Extreme {
         /// The column.
         column: String,
-        /// The line of the farthest.
-        line: u64,
+        /// Where in the file the farthest is.
+        place: Place,
         /// Which it is.
         value: f32,
         /// How far it is from the usual values, in ranges of these.
@@ -71,10 +74,11 @@ impl Display for Note {
                 "column `{column}` only {} from row to row, as a clock or a counter does: new readings will lie outside (--ignore {column})",
                 if *grows { "grows" } else { "falls" }
             ),
-            Self::Extreme { column, line, value, ranges, found, rows } => write!(
+            Self::Extreme { column, place, value, ranges, found, rows } => write!(
                 f,
-                "column `{column}`: {found} of {rows} values {} far from all others, {value:?} on line {line} by {ranges:.0e} times their range: not trained on, but calibrated on if held back (remove {} unless it is normal)",
+                "column `{column}`: {found} of {rows} values {} far from all others, {value:?} {} by {ranges:.0e} times their range: not trained on, but calibrated on if held back (remove {} unless it is normal)",
                 if *found == 1 { "lies" } else { "lie" },
+                Located(&[*place]),
                 if *found == 1 { "the row" } else { "the rows" },
             ),
             Self::Coarse { column, mean, deviation } => write!(
@@ -87,28 +91,20 @@ impl Display for Note {
 
 /// What is odd about the readings of a table: clocks and counters, extreme values, values finer than 32 bits, repeated
 /// rows, columns that are nearly the same.
-pub fn notes(table: &Table, readings: &Readings) -> Vec<Note> {
+pub fn notes(readings: &Readings) -> Vec<Note> {
     let columns = (0..readings.features.len()).flat_map(|column| {
-        let notes = [counter(table, readings, column), extreme(table, readings, column), coarse(readings, column)];
+        let notes = [counter(readings, column), extreme(readings, column), coarse(readings, column)];
         notes.into_iter().flatten()
     });
     columns.chain(repeated_rows(readings)).chain(alike_columns(readings)).collect()
 }
 
-/// By the text, as a time in seconds since 1970 hardly moves in 32 bits; a clock may read the same twice.
-fn counter(table: &Table, readings: &Readings, feature: usize) -> Option<Note> {
-    const FEWEST_VALUES: usize = 10;
-    let name = &readings.features[feature];
-    let column = table.column(name, None).ok()?;
-    let values: Vec<f64> = readings.rows.iter().filter_map(|&row| table.text(row, column).parse().ok()).collect();
-    let pairs = || values.iter().zip(&values[1..]);
-    let distinct = 1 + pairs().filter(|(before, after)| before != after).count();
-    let (grows, falls) =
-        (pairs().all(|(before, after)| before <= after), pairs().all(|(before, after)| before >= after));
-    (distinct >= FEWEST_VALUES && (grows || falls)).then(|| Note::Counter { column: name.clone(), grows })
+fn counter(readings: &Readings, feature: usize) -> Option<Note> {
+    let grows = readings.trends[feature].grows()?;
+    Some(Note::Counter { column: readings.features[feature].clone(), grows })
 }
 
-fn extreme(table: &Table, readings: &Readings, feature: usize) -> Option<Note> {
+fn extreme(readings: &Readings, feature: usize) -> Option<Note> {
     let values: Vec<f32> = readings.values.column(feature).collect();
     let usual = Usual::of(values.clone())?;
     let farthest =
@@ -116,7 +112,7 @@ fn extreme(table: &Table, readings: &Readings, feature: usize) -> Option<Note> {
     let found = values.iter().filter(|value| usual.is_extreme(**value)).count();
     (found > 0).then(|| Note::Extreme {
         column: readings.features[feature].clone(),
-        line: table.line(readings.rows[farthest]),
+        place: readings.places.of(farthest),
         value: values[farthest],
         ranges: usual.ranges_away(values[farthest]),
         found,
@@ -136,8 +132,7 @@ fn coarse(readings: &Readings, feature: usize) -> Option<Note> {
 
 fn repeated_rows(readings: &Readings) -> Option<Note> {
     let rows = readings.values.rows();
-    let bits = |row: &[f32]| row.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    let distinct: HashSet<Vec<u32>> = readings.values.iter_rows().map(bits).collect();
+    let distinct: HashSet<&[u8]> = readings.values.iter_rows().map(IntoBytes::as_bytes).collect();
     let copies = rows - distinct.len();
     (copies * 20 > rows).then_some(Note::RepeatedRows { copies, rows })
 }

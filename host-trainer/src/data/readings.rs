@@ -1,6 +1,11 @@
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{DataError, Incomplete, Matrix, Missing, Table};
+use super::gathered::{Columns, Gathered};
+use super::trend::Trend;
+use super::{DataError, Incomplete, Matrix, Missing, Places, Split, Store, Table};
+
+/// Who needs a feature of readings that are fitted.
+pub(crate) const OF_FITTED: &str = "a feature of the readings that are fitted";
 
 /// What the columns of a table are when they are not features, and what becomes of rows with missing cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +22,8 @@ pub struct Roles {
     pub missing: Missing,
 }
 
-/// The normal readings of a table.
+/// The normal readings of a table that are in memory: all of them, or, of a table that is too large for that, those that
+/// are held back and a sample of those that are trained on.
 #[derive(Clone, Debug)]
 pub struct Readings {
     /// Where they are from, for messages.
@@ -30,16 +36,38 @@ pub struct Readings {
     pub units: Vec<String>,
     /// One reading a row, its features and behind them its context, in the units of the file.
     pub values: Matrix,
-    /// For each reading its row in the table.
-    pub rows: Vec<usize>,
+    /// Where in the file each reading is.
+    pub places: Places,
+    /// How each feature goes from reading to reading.
+    pub trends: Vec<Trend>,
     /// The groups they are divided into, if a column does that.
     pub groups: Option<Groups>,
-    /// The normal rows with missing cells.
+    /// The normal rows with missing cells; none of a table of which only a part is in memory.
     pub incomplete: Incomplete,
     /// What becomes of those.
     pub missing: Missing,
-    /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers.
+    /// The rows that are labelled as anomalies and are not fitted, without those that are not all numbers; of very many the
+    /// first.
     pub anomalies: Matrix,
+    /// How many such rows there are.
+    pub anomalous: usize,
+    /// All readings, where those in memory are not all.
+    pub large: Option<Large>,
+}
+
+/// A table of which only a part is in memory.
+#[derive(Clone, Debug)]
+pub struct Large {
+    /// The readings that are trained on, in the order of the file; behind them those that were filled in.
+    pub training: Arc<Store>,
+    /// Complete normal readings in the file.
+    pub rows: usize,
+    /// Those of them that are left out for extreme values.
+    pub extreme: usize,
+    /// Normal readings with missing cells.
+    pub incomplete: usize,
+    /// Those of them that are filled in and trained on.
+    pub imputed: usize,
 }
 
 /// Rows that belong together.
@@ -61,34 +89,25 @@ impl Readings {
     /// left, if cells are missing and [`Roles::missing`] does not say what to do, if a cell is no number, if a row has no
     /// group, or if a feature is constant.
     pub fn for_fitting(table: &Table, roles: &Roles) -> Result<Self, DataError> {
-        let mut taken: HashMap<&str, &'static str> = HashMap::new();
-        let named = roles.label.iter().map(|name| (name, "--label"));
-        let named = named.chain(roles.group.iter().map(|name| (name, "--group")));
-        let named = named.chain(roles.context.iter().map(|name| (name, "--context")));
-        for (name, option) in named.chain(roles.ignore.iter().map(|name| (name, "--ignore"))) {
-            table.column(name, Some(option))?;
-            match taken.insert(name, option) {
-                Some(first) if first != option => {
-                    return Err(DataError::TwoRoles { column: name.clone(), first, second: option });
-                }
-                _ => {}
-            }
-        }
-        let features: Vec<String> =
-            table.columns().iter().filter(|name| !taken.contains_key(name.as_str())).cloned().collect();
-        if features.is_empty() {
-            return Err(DataError::NoFeatures { file: table.file().to_owned(), columns: table.columns().to_vec() });
-        }
-        let readings = Self::normal(table, &features, None, roles).map_err(|mut error| {
-            match &mut error {
-                DataError::Cell { cell, .. } => cell.can_ignore = true,
-                DataError::Missing { gaps, .. } | DataError::AllMissing { gaps, .. } => gaps.fitting = true,
-                _ => {}
-            }
-            error
-        })?;
-        readings.refuse_constants(table)?;
-        Ok(readings)
+        Gathered::of(table, Columns::for_fitting(table.file(), table.columns(), roles)?)?.into_readings()
+    }
+
+    /// Every normal reading of `table`, with the features of another: matched by name, in that order.
+    ///
+    /// # Errors
+    /// If a feature, the label or the group has no column, if no complete normal row is left, if cells are missing and
+    /// [`Roles::missing`] does not say what to do, if a cell is no number, or if a row has no group.
+    pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
+        Self::with_columns(table, features, OF_FITTED, roles)
+    }
+
+    /// As [`Readings::with_features`]; `needed_by` says in the message about a missing column who asks for it.
+    ///
+    /// # Errors
+    /// As [`Readings::with_features`].
+    pub fn with_columns(table: &Table, features: &[String], needed_by: &str, roles: &Roles) -> Result<Self, DataError> {
+        let columns = Columns::with_features(table.file(), table.columns(), features, needed_by, roles)?;
+        Gathered::of(table, columns)?.into_readings()
     }
 
     /// The name of a column of `values`.
@@ -99,21 +118,29 @@ impl Readings {
         self.features.get(column).unwrap_or_else(|| &self.context[column - self.features.len()])
     }
 
-    /// Every normal reading of `table`, with the features of another: matched by name, in that order.
-    ///
-    /// # Errors
-    /// If a feature, the label or the group has no column, if no complete normal row is left, if cells are missing and
-    /// [`Roles::missing`] does not say what to do, if a cell is no number, or if a row has no group.
-    pub fn with_features(table: &Table, features: &[String], roles: &Roles) -> Result<Self, DataError> {
-        Self::with_columns(table, features, "a feature of the readings that are fitted", roles)
+    /// How many complete normal readings there are, in memory or not.
+    pub fn count(&self) -> usize {
+        self.large.as_ref().map_or(self.values.rows(), |large| large.rows)
     }
 
-    /// As [`Readings::with_features`]; `needed_by` says in the message about a missing column who asks for it.
-    ///
-    /// # Errors
-    /// As [`Readings::with_features`].
-    pub fn with_columns(table: &Table, features: &[String], needed_by: &str, roles: &Roles) -> Result<Self, DataError> {
-        Self::normal(table, features, Some(needed_by), roles)
+    /// How many normal readings have missing cells, in memory or not.
+    pub fn incomplete(&self) -> usize {
+        self.large.as_ref().map_or(self.incomplete.values.rows(), |large| large.incomplete)
+    }
+
+    /// How many of those are filled in and trained on.
+    pub fn imputed(&self, split: &Split) -> usize {
+        self.large.as_ref().map_or(split.imputed.len(), |large| large.imputed)
+    }
+
+    /// How many readings are trained on, in memory or not, filled in or not.
+    pub fn trained(&self, split: &Split) -> usize {
+        self.large.as_ref().map_or(split.train.len() + split.imputed.len(), |large| large.training.rows())
+    }
+
+    /// How many complete ones are left out for extreme values.
+    pub fn extreme(&self, split: &Split) -> usize {
+        split.extreme.len() + self.large.as_ref().map_or(0, |large| large.extreme)
     }
 
     /// Names the units of features: pairs of a feature and its unit.
@@ -131,98 +158,5 @@ impl Readings {
             self.units[feature].clone_from(unit);
         }
         Ok(())
-    }
-
-    fn normal(table: &Table, features: &[String], needed_by: Option<&str>, roles: &Roles) -> Result<Self, DataError> {
-        let mut columns = table.columns_of(features, needed_by)?;
-        columns.extend(table.columns_of(&roles.context, Some("a context value (--context)"))?);
-        let labels = match &roles.label {
-            Some(label) => Some((label, table.labels(table.column(label, Some("--label"))?)?)),
-            None => None,
-        };
-        let normal: Vec<usize> = match &labels {
-            Some((_, anomalous)) => (0..table.rows()).filter(|&row| !anomalous[row]).collect(),
-            None => (0..table.rows()).collect(),
-        };
-        if let (Some((label, _)), true) = (&labels, normal.is_empty()) {
-            let (file, column) = (table.file().to_owned(), (*label).clone());
-            return Err(DataError::NoNormalRows { file, column, rows: table.rows() });
-        }
-        let anomalous = labels.iter().flat_map(|(_, anomalous)| (0..table.rows()).filter(|&row| anomalous[row]));
-        let anomalies: Vec<f32> = anomalous.filter_map(|row| table.numbers(row, &columns).ok()).flatten().collect();
-        let anomalies = Matrix::new(anomalies.len() / columns.len(), columns.len(), anomalies);
-        let (complete, incomplete) = roles.missing.part(table, normal, &columns)?;
-        let (groups, groups_of_incomplete) = match &roles.group {
-            Some(name) => {
-                let (groups, of_incomplete) = Groups::new(table, name, &complete, &incomplete)?;
-                (Some(groups), of_incomplete)
-            }
-            None => (None, Vec::new()),
-        };
-        Ok(Self {
-            file: table.file().to_owned(),
-            features: features.to_vec(),
-            context: roles.context.clone(),
-            units: vec![String::new(); columns.len()],
-            values: table.matrix(&complete, &columns)?,
-            rows: complete,
-            groups,
-            incomplete: Incomplete {
-                values: table.matrix_with_gaps(&incomplete, &columns)?,
-                rows: incomplete,
-                groups: groups_of_incomplete,
-            },
-            missing: roles.missing,
-            anomalies,
-        })
-    }
-
-    fn refuse_constants(&self, table: &Table) -> Result<(), DataError> {
-        let constant = |column: &usize| self.values.column(*column).all(|value| value == self.values.row(0)[*column]);
-        let columns: Vec<_> = (0..self.values.columns())
-            .filter(constant)
-            .map(|column| (self.name(column).to_owned(), self.values.row(0)[column]))
-            .collect();
-        if columns.is_empty() || self.values.rows() < 2 {
-            return Ok(());
-        }
-        let (file, rows) = (self.file.clone(), self.values.rows());
-        for (name, value) in &columns {
-            let column = table.column(name, None)?;
-            let number = |row: usize| table.text(row, column).parse::<f64>().ok();
-            if let Some(&other) = self.rows.iter().find(|&&row| number(row) != number(self.rows[0])) {
-                let texts = [self.rows[0], other].map(|row| table.text(row, column).to_owned());
-                return Err(DataError::ConstantInF32 { file, column: name.clone(), texts, value: *value, rows });
-            }
-        }
-        Err(DataError::Constant { file, columns, rows })
-    }
-}
-
-impl Groups {
-    /// The groups of the complete rows, and by the same numbers those of the incomplete ones.
-    fn new(
-        table: &Table,
-        column: &str,
-        complete: &[usize],
-        incomplete: &[usize],
-    ) -> Result<(Self, Vec<usize>), DataError> {
-        let position = table.column(column, Some("--group"))?;
-        let mut rows = complete.iter().chain(incomplete);
-        if let Some(&row) = rows.find(|&&row| table.text(row, position).is_empty()) {
-            let (file, line, column) = (table.file().to_owned(), table.line(row), column.to_owned());
-            return Err(DataError::NoGroup { file, line, column });
-        }
-        let (_, of_all_rows) = table.groups(position);
-        // Numbered anew, as a group may hold nothing but anomalies.
-        let mut numbers = HashMap::new();
-        let mut number = |row: &usize| {
-            let next = numbers.len();
-            *numbers.entry(of_all_rows[*row]).or_insert(next)
-        };
-        let of_rows: Vec<usize> = complete.iter().map(&mut number).collect();
-        let count = of_rows.iter().max().map_or(0, |last| last + 1);
-        let of_incomplete = incomplete.iter().map(&mut number).collect();
-        Ok((Self { column: column.to_owned(), of_rows, count }, of_incomplete))
     }
 }

@@ -83,7 +83,7 @@ impl Split {
         }
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let held_back = match &readings.groups {
-            None => hold_back(rows, options.order, &mut rng, target.min(most), most, |unit| vec![unit]),
+            None => hold_back(rows, options.order, &mut rng, target.min(most), most, |_| 1),
             Some(groups) if groups.count < 2 => {
                 let (file, column) = (readings.file.clone(), groups.column.clone());
                 return Err(DataError::TooFewGroups { file, column, found: groups.count });
@@ -93,7 +93,9 @@ impl Split {
                 for (row, &group) in groups.of_rows.iter().enumerate() {
                     members[group].push(row);
                 }
-                hold_back(groups.count, options.order, &mut rng, target.min(most), most, |unit| members[unit].clone())
+                let size = |group: usize| members[group].len();
+                let held_back = hold_back(groups.count, options.order, &mut rng, target.min(most), most, size);
+                held_back.into_iter().flat_map(|group| members[group].iter().copied()).collect()
             }
         };
         if held_back.len() < needed {
@@ -163,15 +165,15 @@ impl Split {
             held_back[groups.of_rows[row]] = true;
         }
         let end = match (order, calibration.first()) {
-            (Order::Ordered, Some(&first)) => readings.rows[first],
-            _ => usize::MAX,
+            (Order::Ordered, Some(&first)) => Some(readings.places.of(first)),
+            _ => None,
         };
         let is_apart = |row: &usize| {
             let in_group = incomplete.groups.get(*row).and_then(|group| held_back.get(*group)).copied();
-            incomplete.rows[*row] < end && !in_group.unwrap_or(false)
+            end.is_none_or(|end| incomplete.places.of(*row) < end) && !in_group.unwrap_or(false)
         };
         let has_cell = |row: &usize| incomplete.values.row(*row).iter().any(|value| !value.is_nan());
-        (0..incomplete.rows.len()).filter(has_cell).filter(is_apart).collect()
+        (0..incomplete.values.rows()).filter(has_cell).filter(is_apart).collect()
     }
 
     fn train_and_select(
@@ -201,28 +203,27 @@ impl Split {
     }
 }
 
-/// The rows of units (rows or groups) until there are `target` of them; a unit that would make them more than `most` is
-/// passed over.
-fn hold_back(
+/// Units (rows or groups) until they have `target` rows; a unit that would make them more than `most` is passed over.
+pub(super) fn hold_back(
     units: usize,
     order: Order,
     rng: &mut ChaCha8Rng,
     target: usize,
     most: usize,
-    members: impl Fn(usize) -> Vec<usize>,
+    size: impl Fn(usize) -> usize,
 ) -> Vec<usize> {
     let mut queue: Vec<usize> = (0..units).rev().collect();
     if order == Order::Shuffled {
         queue.shuffle(rng);
     }
-    let mut held_back: Vec<usize> = Vec::new();
+    let (mut held_back, mut rows) = (Vec::new(), 0);
     for unit in queue {
-        if held_back.len() >= target {
+        if rows >= target {
             break;
         }
-        let rows = members(unit);
-        if held_back.len() + rows.len() <= most {
-            held_back.extend(rows);
+        if rows + size(unit) <= most {
+            held_back.push(unit);
+            rows += size(unit);
         }
     }
     held_back

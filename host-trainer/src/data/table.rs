@@ -1,111 +1,74 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, Read};
+use std::fmt::Debug;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::text::{Lines, delimiter};
-use super::unchanged::unchanged;
-use super::{CellError, CellProblem, DataError, Matrix, RowAdvice};
+use rayon::prelude::*;
 
-/// A CSV file as text: a header and rows of as many cells.
-///
-/// The first line that is not blank is the header and is required. The cells are separated by commas, or by the one of
-/// comma, semicolon and tab that the header holds most of. Blank lines, a byte-order mark, and blanks around a cell do
-/// not count. Numbers take a decimal point whatever the separator.
+use super::source::{self, Source};
+use super::{CellError, CellProblem, DataError, Matrix, Place, csv};
+
+/// Rows under the names of their columns: all of a file, or a block of one.
 #[derive(Clone, Debug)]
 pub struct Table {
-    file: String,
-    columns: Vec<String>,
-    rows: Vec<Row>,
+    file: Arc<str>,
+    columns: Arc<[String]>,
+    cells: Arc<dyn Cells>,
 }
 
-#[derive(Clone, Debug)]
-struct Row {
-    line: u64,
-    cells: csv::StringRecord,
+/// The cells of some rows, as the format of their file holds them.
+pub(super) trait Cells: Debug + Send + Sync {
+    /// How many rows.
+    fn rows(&self) -> usize;
+    /// Where in the file a row is.
+    fn place(&self, row: usize) -> Place;
+    /// A cell as text; nothing where it is missing.
+    fn text(&self, row: usize, column: usize) -> Cow<'_, str>;
+    /// A cell as the nearest number.
+    fn number(&self, row: usize, column: usize) -> Result<f32, CellProblem>;
+    /// The same in double precision; `None` where it is no number.
+    fn wide(&self, row: usize, column: usize) -> Option<f64>;
 }
 
 impl Table {
-    /// Reads a file, or standard input if the path is `-`.
+    /// Reads a whole file, or standard input if the path is `-`.
     ///
     /// # Errors
-    /// If it cannot be read, changes meanwhile, or is no table.
+    /// If it cannot be read or is no table.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let from_stdin = path.as_os_str() == "-";
-        let file = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let bytes = if from_stdin {
-            let mut bytes = Vec::new();
-            let read = io::stdin().lock().read_to_end(&mut bytes);
-            read.map_err(|error| DataError::Unreadable { file: file.clone(), error })?;
-            bytes
-        } else {
-            unchanged(path, || fs::read(path))?
-        };
-        Self::parse(&file, &bytes)
+        Self::all(&mut *source::open(path)?)
     }
 
-    /// Reads a table from memory; `file` is its name in messages.
+    /// Reads a CSV table from memory; `file` is its name in messages.
     ///
     /// # Errors
     /// If it is no table.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, DataError> {
-        let file = file.to_owned();
-        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-            return Err(DataError::Utf16 { file });
-        }
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        let text = match str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to();
-                return Err(DataError::NotUtf8 { file, line: Lines::new(bytes).at(at), byte: bytes[at] });
-            }
-        };
-
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(delimiter(text))
-            .from_reader(text.as_bytes());
-        let mut lines = Lines::new(bytes);
-        let mut rows = Vec::new();
-        let mut cells = csv::StringRecord::new();
-        let unreadable = |error| DataError::Unreadable { file: file.clone(), error: io::Error::other(error) };
-        while reader.read_record(&mut cells).map_err(unreadable)? {
-            let start = cells.position().map_or(0, csv::Position::byte) as usize;
-            cells.trim();
-            let blank = cells.len() == 1 && cells[0].is_empty();
-            if blank && rows.first().is_none_or(|header: &Row| header.cells.len() > 1) {
-                continue;
-            }
-            rows.push(Row { line: lines.at(lines.skip_breaks(start)), cells: cells.clone() });
-        }
-
-        let mut rows = rows.into_iter();
-        let Some(header) = rows.next() else { return Err(DataError::Empty { file }) };
-        check_header(&file, &header)?;
-        let columns: Vec<String> = header.cells.iter().map(str::to_owned).collect();
-        let rows: Vec<Row> = rows.collect();
-        if rows.is_empty() {
-            return Err(DataError::NoReadings { file });
-        }
-        if let Some(row) = rows.iter().find(|row| row.cells.len() != columns.len()) {
-            let advice = match row.cells.len() {
-                _ if row.cells.iter().any(|cell| cell.contains(['\n', '\r'])) => RowAdvice::OpenQuote,
-                found if found < columns.len() => RowAdvice::Short,
-                _ => RowAdvice::Long,
-            };
-            let (expected, found) = (columns.len(), row.cells.len());
-            return Err(DataError::Ragged { file, line: row.line, expected, found, advice });
-        }
-        Ok(Self { file, columns, rows })
+        Self::all(&mut *source::of_csv(file, io::Cursor::new(bytes.to_vec()))?)
     }
 
-    /// A table that was computed from another one: its columns, and for each row the line it is from and a cell for each column.
+    /// All blocks of a source.
+    fn all(source: &mut dyn Source) -> Result<Self, DataError> {
+        let (file, columns) = (source.file().into(), source.columns().into());
+        let mut joined = Joined::default();
+        while let Some(block) = source.next_block()? {
+            joined.push(block.cells);
+        }
+        Ok(Self { file, columns, cells: Arc::new(joined) })
+    }
+
+    /// A block of a file.
+    pub(super) fn new(file: &Arc<str>, columns: &Arc<[String]>, cells: impl Cells + 'static) -> Self {
+        Self { file: Arc::clone(file), columns: Arc::clone(columns), cells: Arc::new(cells) }
+    }
+
+    /// A table that was computed from another one: its columns, and for each row the place it is from and a cell for each
+    /// column.
     #[must_use]
-    pub fn from_rows(file: &str, columns: Vec<String>, rows: Vec<(u64, Vec<String>)>) -> Self {
-        let rows = rows.into_iter().map(|(line, cells)| Row { line, cells: cells.into() }).collect();
-        Self { file: file.to_owned(), columns, rows }
+    pub fn from_rows(file: &str, columns: Vec<String>, rows: Vec<(Place, Vec<String>)>) -> Self {
+        Self { file: file.into(), columns: columns.into(), cells: Arc::new(Computed(rows)) }
     }
 
     /// The file's name, for messages.
@@ -120,17 +83,22 @@ impl Table {
 
     /// Number of rows below the header.
     pub fn rows(&self) -> usize {
-        self.rows.len()
+        self.cells.rows()
     }
 
-    /// The line that a row begins on.
-    pub fn line(&self, row: usize) -> u64 {
-        self.rows[row].line
+    /// Where in the file a row is.
+    pub fn place(&self, row: usize) -> Place {
+        self.cells.place(row)
     }
 
-    /// The text of a cell.
-    pub fn text(&self, row: usize, column: usize) -> &str {
-        &self.rows[row].cells[column]
+    /// The text of a cell; nothing where it is missing.
+    pub fn text(&self, row: usize, column: usize) -> Cow<'_, str> {
+        self.cells.text(row, column)
+    }
+
+    /// A cell in double precision; `None` where it is no number.
+    pub(super) fn wide(&self, row: usize, column: usize) -> Option<f64> {
+        self.cells.wide(row, column)
     }
 
     /// The position of a column; `needed_by` says in the message who asks for it.
@@ -138,13 +106,7 @@ impl Table {
     /// # Errors
     /// If there is none of that name.
     pub fn column(&self, name: &str, needed_by: Option<&str>) -> Result<usize, DataError> {
-        self.columns.iter().position(|column| column == name).ok_or_else(|| DataError::MissingColumn {
-            file: self.file.clone(),
-            column: name.to_owned(),
-            needed_by: needed_by.map(str::to_owned),
-            near: nearest(name, &self.columns),
-            columns: self.columns.clone(),
-        })
+        position(&self.file, &self.columns, name, needed_by)
     }
 
     /// The positions of several columns, as [`Table::column`] finds them.
@@ -166,12 +128,17 @@ impl Table {
     /// # Errors
     /// If it is not a finite number that a 32-bit float can hold.
     pub fn number(&self, row: usize, column: usize) -> Result<f32, CellError> {
-        number(self.text(row, column)).map_err(|problem| CellError {
+        self.cells.number(row, column).map_err(|problem| CellError {
             column: self.columns[column].clone(),
-            found: shown(self.text(row, column)),
+            found: shown(&self.text(row, column)),
             problem,
             can_ignore: false,
         })
+    }
+
+    /// The same, with NaN for a missing cell. Most cells are numbers, and of these nothing else is asked.
+    fn number_or_gap(&self, row: usize, column: usize) -> Result<f32, CellError> {
+        self.number(row, column).or_else(|error| if self.is_missing(row, column) { Ok(f32::NAN) } else { Err(error) })
     }
 
     /// The given cells of a row as numbers.
@@ -195,25 +162,33 @@ impl Table {
     /// # Errors
     /// For the first other cell that is not a finite number that a 32-bit float can hold.
     pub fn matrix_with_gaps(&self, rows: &[usize], columns: &[usize]) -> Result<Matrix, DataError> {
-        self.numbers_of(rows, columns, |row, column| match self.is_missing(row, column) {
-            true => Ok(f32::NAN),
-            false => self.number(row, column),
-        })
+        self.numbers_of(rows, columns, |row, column| self.number_or_gap(row, column))
     }
 
     fn numbers_of(
         &self,
         rows: &[usize],
         columns: &[usize],
-        number: impl Fn(usize, usize) -> Result<f32, CellError>,
+        number: impl Fn(usize, usize) -> Result<f32, CellError> + Sync,
     ) -> Result<Matrix, DataError> {
-        let mut values = Vec::with_capacity(rows.len() * columns.len());
-        for &row in rows {
-            for &column in columns {
-                values.push(number(row, column).map_err(|cell| self.cell_error(row, column, cell))?);
+        /// What one task reads.
+        const ROWS: usize = 1024;
+        let mut values = vec![0.0; rows.len() * columns.len()];
+        let tasks = values.par_chunks_mut(ROWS * columns.len().max(1)).zip(rows.par_chunks(ROWS));
+        let read = |(values, rows): (&mut [f32], &[usize])| {
+            for (values, &row) in values.chunks_exact_mut(columns.len()).zip(rows) {
+                for (value, &column) in values.iter_mut().zip(columns) {
+                    *value = number(row, column).map_err(|cell| (row, column, cell))?;
+                }
             }
+            Ok(())
+        };
+        // The first that fails, whichever was found first.
+        let failed = tasks.map(read).find_map_first(Result::err);
+        match failed {
+            Some((row, column, cell)) => Err(self.cell_error(row, column, cell)),
+            None => Ok(Matrix::new(rows.len(), columns.len(), values)),
         }
-        Ok(Matrix::new(rows.len(), columns.len(), values))
     }
 
     /// The labels of all rows: `true` for an anomaly.
@@ -221,14 +196,14 @@ impl Table {
     /// # Errors
     /// For the first cell that is neither 0 nor 1.
     pub fn labels(&self, column: usize) -> Result<Vec<bool>, DataError> {
-        let label = |row: usize| match self.text(row, column).parse::<f64>() {
-            Ok(0.0) => Ok(false),
-            Ok(1.0) => Ok(true),
+        let label = |row: usize| match self.wide(row, column) {
+            Some(0.0) => Ok(false),
+            Some(1.0) => Ok(true),
             _ => Err(DataError::Label {
-                file: self.file.clone(),
-                line: self.line(row),
+                file: self.file().to_owned(),
+                place: self.place(row),
                 column: self.columns[column].clone(),
-                found: shown(self.text(row, column)),
+                found: shown(&self.text(row, column)),
             }),
         };
         (0..self.rows()).map(label).collect()
@@ -237,64 +212,149 @@ impl Table {
     /// The groups that a column divides the rows into: the name of each, in the order of appearance, and for each row
     /// the number of its group.
     pub fn groups(&self, column: usize) -> (Vec<String>, Vec<usize>) {
-        let mut names = Vec::new();
-        let mut numbers = HashMap::new();
-        let of_rows = (0..self.rows())
-            .map(|row| {
-                let name = self.text(row, column);
-                *numbers.entry(name).or_insert_with(|| {
-                    names.push(name.to_owned());
-                    names.len() - 1
-                })
-            })
-            .collect();
-        (names, of_rows)
+        let mut names = Names::default();
+        let of_rows = (0..self.rows()).map(|row| names.number(&self.text(row, column))).collect();
+        (names.in_order(), of_rows)
     }
 
     fn cell_error(&self, row: usize, column: usize, mut cell: CellError) -> DataError {
         // A column of text is usually an identifier or a time: leaving it out is the remedy, not mending one row.
-        let has_number = || (0..self.rows()).any(|row| self.text(row, column).parse::<f64>().is_ok());
+        let has_number = || (0..self.rows()).any(|row| self.wide(row, column).is_some());
         if cell.problem == CellProblem::Text && !has_number() {
             cell.problem = CellProblem::TextColumn;
         }
-        DataError::Cell { file: self.file.clone(), line: self.line(row), cell }
+        DataError::Cell { file: self.file().to_owned(), place: self.place(row), cell }
     }
 }
 
-fn check_header(file: &str, header: &Row) -> Result<(), DataError> {
-    let (file, line) = (file.to_owned(), header.line);
-    if header.cells.iter().all(|cell| cell.parse::<f64>().is_ok()) {
-        return Err(DataError::NoHeader { file, line, found: shown(&header.cells[0]) });
+/// The cells of rows that were computed from others, each with the place of the last of these.
+#[derive(Debug)]
+struct Computed(Vec<(Place, Vec<String>)>);
+
+impl Cells for Computed {
+    fn rows(&self) -> usize {
+        self.0.len()
     }
-    let mut seen = HashMap::new();
-    for (i, name) in header.cells.iter().enumerate() {
-        if name.is_empty() {
-            return Err(DataError::UnnamedColumn { file, line, position: i + 1 });
-        }
-        if let Some(first) = seen.insert(name, i + 1) {
-            return Err(DataError::DuplicateColumn { file, line, column: name.to_owned(), first, second: i + 1 });
-        }
+
+    fn place(&self, row: usize) -> Place {
+        self.0[row].0
     }
-    Ok(())
+
+    fn text(&self, row: usize, column: usize) -> Cow<'_, str> {
+        self.0[row].1[column].as_str().into()
+    }
+
+    fn number(&self, row: usize, column: usize) -> Result<f32, CellProblem> {
+        csv::number(&self.0[row].1[column])
+    }
+
+    fn wide(&self, row: usize, column: usize) -> Option<f64> {
+        self.0[row].1[column].parse().ok()
+    }
 }
 
-fn number(text: &str) -> Result<f32, CellProblem> {
-    if text.is_empty() {
-        return Err(CellProblem::Empty);
+/// Numbers for names, in the order of appearance.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// The number of a name, from 0; the next one for a name that is new.
+    pub fn number(&mut self, name: &str) -> usize {
+        // Looked up by reference first: most names are not new.
+        if let Some(number) = self.known(name) {
+            return number;
+        }
+        let next = self.numbers.len();
+        self.numbers.insert(name.to_owned(), next);
+        next
     }
-    let Ok(number) = text.parse::<f32>() else {
-        let with_point = text.replacen(',', ".", 1);
-        return Err(if with_point.parse::<f32>().is_ok() { CellProblem::DecimalComma } else { CellProblem::Text });
-    };
-    match number.is_finite() {
-        true => Ok(number),
-        false if text.contains(|c: char| c.is_ascii_digit()) => Err(CellProblem::BeyondF32),
-        false => Err(CellProblem::NotFinite),
+
+    /// The number of a name that has one.
+    pub(super) fn known(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
     }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The names, by their numbers.
+    pub fn in_order(self) -> Vec<String> {
+        let mut names: Vec<(String, usize)> = self.numbers.into_iter().collect();
+        names.sort_unstable_by_key(|(_, number)| *number);
+        names.into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+/// The cells of several blocks.
+#[derive(Debug, Default)]
+struct Joined {
+    /// Each with the number of its first row.
+    blocks: Vec<(usize, Arc<dyn Cells>)>,
+    rows: usize,
+}
+
+impl Joined {
+    fn push(&mut self, cells: Arc<dyn Cells>) {
+        let rows = cells.rows();
+        self.blocks.push((self.rows, cells));
+        self.rows += rows;
+    }
+
+    /// The block of a row, and which of its rows it is.
+    fn at(&self, row: usize) -> (&dyn Cells, usize) {
+        let (first, cells) = &self.blocks[self.blocks.partition_point(|(first, _)| *first <= row) - 1];
+        (&**cells, row - first)
+    }
+}
+
+impl Cells for Joined {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn place(&self, row: usize) -> Place {
+        let (cells, row) = self.at(row);
+        cells.place(row)
+    }
+
+    fn text(&self, row: usize, column: usize) -> Cow<'_, str> {
+        let (cells, row) = self.at(row);
+        cells.text(row, column)
+    }
+
+    fn number(&self, row: usize, column: usize) -> Result<f32, CellProblem> {
+        let (cells, row) = self.at(row);
+        cells.number(row, column)
+    }
+
+    fn wide(&self, row: usize, column: usize) -> Option<f64> {
+        let (cells, row) = self.at(row);
+        cells.wide(row, column)
+    }
+}
+
+/// The position of a column; `needed_by` says in the message who asks for it.
+pub(super) fn position(
+    file: &str,
+    columns: &[String],
+    name: &str,
+    needed_by: Option<&str>,
+) -> Result<usize, DataError> {
+    columns.iter().position(|column| column == name).ok_or_else(|| DataError::MissingColumn {
+        file: file.to_owned(),
+        column: name.to_owned(),
+        needed_by: needed_by.map(str::to_owned),
+        near: nearest(name, columns),
+        columns: columns.to_vec(),
+    })
 }
 
 /// A cell for a message: on one line, and not too long.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST).is_some() {

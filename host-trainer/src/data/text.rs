@@ -24,8 +24,9 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, line: 1 }
+    /// Over bytes of which the first is on `line`.
+    pub(super) fn new(bytes: &'a [u8], line: u64) -> Self {
+        Self { bytes, at: 0, line }
     }
 
     /// The first position from `from` on that is not a line break.
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn lines_count_every_kind_of_break() {
         let text = b"a\nb\r\nc\rd\n\ne";
-        let mut lines = Lines::new(text);
+        let mut lines = Lines::new(text, 1);
         let found: Vec<u64> = text.iter().enumerate().map(|(at, _)| lines.at(at)).collect();
         assert_eq!(found, [1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6]);
     }

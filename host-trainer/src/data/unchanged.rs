@@ -1,25 +1,38 @@
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::DataError;
 
-/// Reads a file by `read`, and makes sure that nothing wrote to it meanwhile: half of one table and half of another would
-/// pass for readings.
+/// Makes sure that nothing writes to a file while it is read: half of one table and half of another would pass for readings.
 ///
 /// Size and time of change are compared. What is no regular file, such as a pipe, has neither.
-///
-/// # Errors
-/// If the file cannot be read, or has changed.
-pub fn unchanged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Result<T, DataError> {
-    let file = || path.display().to_string();
-    let unreadable = |error| DataError::Unreadable { file: file(), error };
-    let before = state(path).map_err(unreadable)?;
-    let contents = read().map_err(unreadable)?;
-    match state(path) {
-        Ok(after) if after == before => Ok(contents),
-        _ => Err(DataError::Changed { file: file() }),
+#[derive(Clone, Debug)]
+pub(super) struct Unchanged {
+    path: PathBuf,
+    before: Option<(u64, SystemTime)>,
+}
+
+impl Unchanged {
+    /// Since now.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn since_now(path: &Path) -> Result<Self, DataError> {
+        let unreadable = |error| DataError::Unreadable { file: path.display().to_string(), error };
+        Ok(Self { path: path.to_owned(), before: state(path).map_err(unreadable)? })
+    }
+
+    /// What was read since, or why it could not be.
+    ///
+    /// # Errors
+    /// If the file has changed; what was read, or what was wrong with it, then says nothing.
+    pub fn checked<T>(&self, read: Result<T, DataError>) -> Result<T, DataError> {
+        match state(&self.path) {
+            Ok(after) if after == self.before => read,
+            _ => Err(DataError::Changed { file: self.path.display().to_string() }),
+        }
     }
 }
 
@@ -37,6 +50,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::data::open;
 
     #[test]
     fn a_file_that_grows_or_is_touched_while_it_is_read_is_refused() {
@@ -45,14 +59,19 @@ mod tests {
         let append = |text: &str| OpenOptions::new().append(true).open(&path)?.write_all(text.as_bytes());
         let touch = || OpenOptions::new().append(true).open(&path)?.set_modified(SystemTime::UNIX_EPOCH);
         fs::write(&path, "a\n1\n").unwrap();
-        assert_eq!(unchanged(&path, || fs::read(&path)).unwrap(), b"a\n1\n");
-        for change in [&(|| append("2\n")) as &dyn Fn() -> io::Result<()>, &touch] {
-            let error = unchanged(&path, || fs::read(&path).and_then(|read| change().map(|()| read))).unwrap_err();
+        let mut unchanged = open(&path).unwrap();
+        assert_eq!(unchanged.next_block().unwrap().map(|block| block.rows()), Some(1));
+        assert!(unchanged.next_block().unwrap().is_none());
+        // What is wrong with half a table is no news of the table.
+        for change in [&(|| append("2,")) as &dyn Fn() -> io::Result<()>, &touch] {
+            let mut source = open(&path).unwrap_or_else(|error| panic!("{error}"));
+            change().unwrap();
             let message = format!(
                 "{}: changed while it was read (wait until nothing writes to it, or read a copy)",
                 path.display()
             );
-            assert_eq!(error.to_string(), message);
+            assert_eq!(source.next_block().unwrap_err().to_string(), message);
+            fs::write(&path, "a\n1\n").unwrap();
         }
     }
 }

@@ -60,7 +60,7 @@ fn part(readings: &Readings, groups: &Groups, rows: &[usize]) -> Readings {
         .collect();
     Readings {
         values: readings.values.select(rows),
-        rows: rows.iter().map(|row| readings.rows[*row]).collect(),
+        places: readings.places.select(rows),
         groups: Some(Groups { column: groups.column.clone(), of_rows, count }),
         incomplete: Incomplete::default(),
         ..readings.clone()

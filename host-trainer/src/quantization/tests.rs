@@ -42,8 +42,13 @@ impl Fitted {
         let architecture =
             Architecture { layers: 4, hidden: HIDDEN, hidden_layers: 1, bound: 2.0, ..Architecture::for_features(2) };
         let options = train::Options { architecture, steps: 600, ..train::Options::for_features(2) };
-        let data =
-            TrainingData { features: 2, training: &training, validation: &selection, quantization_steps: &[0.0; 2] };
+        let data = TrainingData {
+            features: 2,
+            training: &training,
+            stored: None,
+            validation: &selection,
+            quantization_steps: &[0.0; 2],
+        };
         let flow = train::fit(data, &options, &mut (), &AtomicBool::new(false)).expect("fits").model;
         Self { flow, training, selection, options }
     }
@@ -73,7 +78,8 @@ impl Fitted {
 
     fn fine_tune(&self, flow: &Flow) -> Flow {
         let Self { training, selection, .. } = self;
-        let data = TrainingData { features: 2, training, validation: selection, quantization_steps: &[0.0; 2] };
+        let data =
+            TrainingData { features: 2, training, stored: None, validation: selection, quantization_steps: &[0.0; 2] };
         train::fine_tune(flow, data, &self.options, &mut (), &AtomicBool::new(false)).expect("fits").model
     }
 }
@@ -178,7 +184,13 @@ fn a_flow_without_nets_stays_as_it_is() {
     let Fitted { training, selection, options, .. } = Fitted::new();
     let architecture = Architecture { layers: 4, ..Architecture::of(Family::Planar, 2) };
     let options = train::Options { architecture, steps: 20, ..options };
-    let data = TrainingData { features: 2, training: &training, validation: &selection, quantization_steps: &[0.0; 2] };
+    let data = TrainingData {
+        features: 2,
+        training: &training,
+        stored: None,
+        validation: &selection,
+        quantization_steps: &[0.0; 2],
+    };
     let flow = train::fit(data, &options, &mut (), &AtomicBool::new(false)).expect("fits").model;
     let tune = |_: &Flow| -> Result<Flow, Infallible> { panic!("there is nothing to train") };
     let Ok(quantized) = quantize(&flow, &training, &selection, &Options { budget: 0.0, formats: Formats::Int8 }, tune);

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
+use super::memory::peak_resident_bytes;
 use super::{Inspection, change, nats, percent, ratio, score, thousands};
 use crate::data::{Matrix, Readings, Split};
 use crate::fitting::Fitted;
@@ -12,7 +13,7 @@ use crate::model::Model;
 use crate::quantization;
 use crate::scoring::{ScoringError, assess};
 use crate::search;
-use crate::train::Stop;
+use crate::train::{PASS_ROWS, Stop};
 
 /// What a fit was made from.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,15 @@ pub struct Parts<'a> {
     pub split: &'a Split,
     /// The rows of calibration.
     pub calibration: &'a Matrix,
+}
+
+/// What the parts of a fit took, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds {
+    /// Reading the file.
+    pub reading: f64,
+    /// Training, quantization and calibration.
+    pub fitting: f64,
 }
 
 /// How a fit went and what it gave.
@@ -51,16 +61,27 @@ pub struct FitReport {
     /// Groups among those of calibration, if there is a group column and they are from the same file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_groups: Option<usize>,
-    /// Passes over the training rows.
+    /// Whether a pass goes over at most [`PASS_ROWS`] of the training rows, as they are more than are in memory at a time.
+    pub in_windows: bool,
+    /// Passes over the training rows, or over parts of them.
     pub epochs: usize,
+    /// Steps of the optimizer.
+    pub steps: usize,
     /// The pass after which the weights were best.
     pub best_epoch: usize,
     /// Why the training ended.
     pub stop: Stop,
     /// How often it diverged.
     pub divergences: usize,
-    /// Seconds that it took.
+    /// Seconds that reading the file took.
+    pub reading_seconds: f64,
+    /// Seconds that training, quantization and calibration took.
     pub seconds: f64,
+    /// Whether training went through a temporary file.
+    pub temporary_file: bool,
+    /// The most memory that the program had at a time, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_resident_bytes: Option<u64>,
     /// Mean log-density of the calibration rows under the model, in nats, in their own units.
     pub mean_log_prob: Option<f64>,
     /// The median of the same.
@@ -110,11 +131,11 @@ fn facts<S: serde::Serializer>(model: &Inspection, serializer: S) -> Result<S::O
 }
 
 impl FitReport {
-    /// The report of a fit that took so many seconds.
+    /// The report of a fit.
     ///
     /// # Errors
     /// If a reading has no score.
-    pub fn new(fitted: &Fitted, parts: &Parts<'_>, seconds: f64) -> Result<Self, ScoringError> {
+    pub fn new(fitted: &Fitted, parts: &Parts<'_>, seconds: Seconds) -> Result<Self, ScoringError> {
         let Parts { readings, split, calibration } = *parts;
         let model = Scored::new(&fitted.model, parts)?;
         let twin = Scored::new(&fitted.twin, parts)?;
@@ -128,21 +149,26 @@ impl FitReport {
         });
         Ok(Self {
             readings: readings.file.clone(),
-            rows: readings.values.rows(),
-            anomalies: readings.anomalies.rows(),
+            rows: readings.count(),
+            anomalies: readings.anomalous,
             features: readings.features.len(),
-            training_rows: split.train.len() + split.imputed.len(),
+            training_rows: readings.trained(split),
             selection_rows: split.selection.len(),
             calibration_rows: calibration.rows(),
-            extreme_rows: split.extreme.len(),
-            incomplete_rows: readings.incomplete.rows.len(),
-            imputed_rows: split.imputed.len(),
+            extreme_rows: readings.extreme(split),
+            incomplete_rows: readings.incomplete(),
+            imputed_rows: readings.imputed(split),
             calibration_groups: held_back_groups,
+            in_windows: readings.large.is_some(),
             epochs: fitted.summary.epochs,
+            steps: fitted.summary.steps,
             best_epoch: fitted.summary.best_epoch,
             stop: fitted.summary.stop,
             divergences: fitted.summary.divergences,
-            seconds,
+            reading_seconds: seconds.reading,
+            seconds: seconds.fitting,
+            temporary_file: readings.large.as_ref().is_some_and(|large| large.training.is_in_file()),
+            peak_resident_bytes: peak_resident_bytes(),
             mean_log_prob,
             median_log_prob: median(&model.calibration),
             gaussian_median_log_prob: median(&fitted.gaussian_log_probs),
@@ -231,9 +257,13 @@ impl Display for FitReport {
             Stop::Cancelled => "interrupted",
             Stop::Diverged => "diverged too often",
         };
+        let (passes, pass) = match self.in_windows {
+            true => (format!("passes of {} rows", count(PASS_ROWS)), "pass"),
+            false => ("epochs".to_owned(), "epoch"),
+        };
         writeln!(
             f,
-            "{:<14}{} epochs in {:.0} s ({why}), best after epoch {}",
+            "{:<14}{} {passes} in {:.0} s ({why}), best after {pass} {}",
             "training", self.epochs, self.seconds, self.best_epoch
         )?;
         if self.divergences > 0 {
@@ -243,6 +273,10 @@ impl Display for FitReport {
                 "{:<14}diverged {times}: went on from the best weights, each time at half the learning rate",
                 ""
             )?;
+        }
+        if let Some(bytes) = self.peak_resident_bytes {
+            let file = if self.temporary_file { "; the training rows in a temporary file" } else { "" };
+            writeln!(f, "{:<14}{} MiB at the most{file}", "memory", bytes.div_ceil(1 << 20))?;
         }
         if self.best_epoch == 0 {
             let why = match self.stop {

@@ -6,11 +6,12 @@ mod fit;
 mod fleet;
 mod groups;
 mod inspection;
+mod memory;
 mod quantization;
 
 pub use calibration::{Alarm, CalibrationReport};
 pub use evaluation::{Evaluation, Kind, Measures};
-pub use fit::{FitReport, Parts};
+pub use fit::{FitReport, Parts, Seconds};
 pub use fleet::{Entry, Status};
 pub use groups::GroupEvaluation;
 pub use inspection::Inspection;

@@ -67,7 +67,7 @@ pub fn search(
     cancel: &AtomicBool,
 ) -> Result<Vec<Trial>, FitError> {
     let (training, selection) = (thinned(data.training), thinned(data.validation));
-    let data = TrainingData { training: &training, validation: &selection, ..data };
+    let data = TrainingData { training: &training, stored: None, validation: &selection, ..data };
     let all = options.epochs.saturating_mul(training.rows().div_ceil(options.batch_rows)).min(options.steps);
     let mut done: Vec<Trial> = Vec::new();
     let mut running = spread(candidates, ROUNDS[0].candidates, budget);

@@ -38,8 +38,13 @@ const NOTHING: Chosen = Chosen { family: None, layers: None, hidden: None, hidde
 #[test]
 fn a_plan_is_the_type_of_the_model_that_a_fit_gives() {
     let rows = rows(64);
-    let data =
-        TrainingData { features: FEATURES, training: &rows, validation: &rows, quantization_steps: &[0.0; FEATURES] };
+    let data = TrainingData {
+        features: FEATURES,
+        training: &rows,
+        stored: None,
+        validation: &rows,
+        quantization_steps: &[0.0; FEATURES],
+    };
     let metadata = Metadata {
         architecture: String::new(),
         features: (0..FEATURES).map(|n| Feature { name: n.to_string(), unit: String::new() }).collect(),
@@ -136,6 +141,7 @@ fn a_search_finds_the_same_whatever_the_number_of_threads() {
     let data = TrainingData {
         features: FEATURES,
         training: &training,
+        stored: None,
         validation: &selection,
         quantization_steps: &[0.0; FEATURES],
     };

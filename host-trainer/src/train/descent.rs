@@ -10,6 +10,7 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::batch::Batch;
+use super::error::FitError;
 use super::fit::{Stop, Summary};
 use super::objective::{CHUNK_ROWS, Objective, Worker, log_probs};
 use super::optimizer::{Adam, Schedule, clip_norm};
@@ -18,6 +19,7 @@ use super::progress::{Epoch, Progress};
 use super::random::{Stream, dither, stream};
 use super::state::State;
 use super::vectors::vectorize;
+use super::windows::{Training, Windows};
 use crate::data::Matrix;
 use crate::layers::Trainable;
 
@@ -28,9 +30,17 @@ const MAX_DIVERGENCES: usize = 8;
 pub(crate) trait Loss {
     /// Training rows.
     fn rows(&self) -> usize;
+    /// How many of them a pass takes; passes count from 0.
+    fn pass_rows(&self, _pass: usize) -> usize {
+        self.rows()
+    }
+    /// Gets the rows of a pass ready; `false` if they cannot be had, which ends the descent.
+    fn begin(&mut self, _pass: usize) -> bool {
+        true
+    }
     /// Marks the parameters that decay.
     fn mark_decayed(&self, marks: &mut [bool]);
-    /// Mean loss of the given training rows; its gradient goes to `gradient`. Random numbers are those of the step.
+    /// Mean loss of the given rows of the pass; its gradient goes to `gradient`. Random numbers are those of the step.
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64;
     /// Mean loss of the validation rows: in every call of the same rows and random numbers.
     fn validation(&self, parameters: &[f32]) -> f64;
@@ -45,13 +55,12 @@ pub(crate) fn descend(
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> (Vec<f32>, Summary) {
-    let batches = batches(loss.rows(), options.batch_rows);
     let total = options.total(loss.rows());
     let mut decayed = vec![false; parameters.len()];
     loss.mark_decayed(&mut decayed);
     let weight_decay = options.weight_decay(loss.rows(), parameters.len());
     let mut shuffle = stream(options.seed, Stream::Shuffle);
-    let mut order: Vec<usize> = (0..loss.rows()).collect();
+    let mut order = Vec::new();
     let mut gradient = vec![0.0; parameters.len()];
 
     let mut state = match progress.resume().filter(|state| state.best.len() == parameters.len()) {
@@ -63,11 +72,17 @@ pub(crate) fn descend(
         }
     };
     // The order of a pass comes from that of the pass before it.
-    (0..state.summary.epochs).for_each(|_| order.shuffle(&mut shuffle));
+    for pass in 0..state.summary.epochs {
+        shuffle_pass(&mut order, loss.pass_rows(pass), &mut shuffle);
+    }
     while !state.finished {
         let State { parameters, averaged, best, adam, peak, summary, finished } = &mut state;
         let schedule = Schedule { peak: *peak, warm_up: options.warm_up.min(total / 10), total };
-        order.shuffle(&mut shuffle);
+        if !loss.begin(summary.epochs) {
+            break;
+        }
+        shuffle_pass(&mut order, loss.pass_rows(summary.epochs), &mut shuffle);
+        let batches = in_batches(order.len(), options.batch_rows);
         let mut training_loss = Mean::default();
         for batch in batches.iter().take(total - summary.steps) {
             if cancel.load(Ordering::Relaxed) {
@@ -139,8 +154,16 @@ pub(crate) fn descend(
     (state.best, state.summary)
 }
 
+/// Shuffles the order of the pass before on to that of a pass over so many rows.
+fn shuffle_pass(order: &mut Vec<usize>, rows: usize, rng: &mut ChaCha8Rng) {
+    if rows != order.len() {
+        *order = (0..rows).collect();
+    }
+    order.shuffle(rng);
+}
+
 /// Splits a pass over `rows` into batches of nearly equal size.
-fn batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
+fn in_batches(rows: usize, batch_rows: usize) -> Vec<Range<usize>> {
     let count = rows.div_ceil(batch_rows);
     (0..count).map(|index| index * rows / count..(index + 1) * rows / count).collect()
 }
@@ -165,7 +188,7 @@ pub(crate) fn add_up<'a>(gradient: &mut [f32], parts: impl Iterator<Item = &'a V
 pub(super) struct Rows<'a> {
     /// Columns that are features; the others are context.
     pub features: usize,
-    pub training: &'a Matrix,
+    pub training: Training<'a>,
     pub validation: &'a Matrix,
     /// Per feature the width of the uniform noise that each use of a training row adds.
     pub widths: &'a [f32],
@@ -197,6 +220,7 @@ impl Rows<'_> {
 pub(super) struct Likelihood<'a> {
     objective: Objective<'a>,
     rows: Rows<'a>,
+    windows: Windows<'a>,
     seed: u64,
     /// Steps after which no normal noise is left.
     steps: usize,
@@ -207,14 +231,28 @@ impl<'a> Likelihood<'a> {
     pub fn new(objective: Objective<'a>, rows: Rows<'a>, options: &Options) -> Self {
         let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        let steps = options.total(rows.training.rows());
-        Self { objective, rows, seed: options.seed, steps, workers }
+        let windows = Windows::new(rows.training, options.seed);
+        let steps = options.total(windows.rows());
+        Self { objective, rows, windows, seed: options.seed, steps, workers }
+    }
+
+    /// Fails if training rows could not be read.
+    pub fn checked(&mut self) -> Result<(), FitError> {
+        self.windows.checked()
     }
 }
 
 impl Loss for Likelihood<'_> {
     fn rows(&self) -> usize {
-        self.rows.training.rows()
+        self.windows.rows()
+    }
+
+    fn pass_rows(&self, pass: usize) -> usize {
+        self.windows.pass_rows(pass)
+    }
+
+    fn begin(&mut self, pass: usize) -> bool {
+        self.windows.begin(pass)
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
@@ -223,14 +261,14 @@ impl Loss for Likelihood<'_> {
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
-        let Self { objective, rows: table, seed, steps, ref mut workers } = *self;
+        let Self { objective, rows: table, ref windows, seed, steps, ref mut workers } = *self;
         let noise = Schedule { peak: 1.0, warm_up: 0, total: steps }.learning_rate(step);
-        let share = 1.0 / rows.len() as f32;
+        let (window, share) = (windows.current(), 1.0 / rows.len() as f32);
         let first_chunk = step * workers.len();
         let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
-            worker.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            worker.gather(rows.iter().map(|row| window.row(*row)), table.features, table.context());
             table.add_noise(&mut worker.batch, noise, &mut rng);
             worker.differentiate(objective, parameters, share);
         });

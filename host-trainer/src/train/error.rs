@@ -47,6 +47,12 @@ pub enum FitError {
         /// Its standard deviation, in raw units.
         deviation: f64,
     },
+    /// The temporary file of the training rows.
+    #[error("the temporary file of the training rows cannot be read: {error}")]
+    Unreadable {
+        /// What the system said.
+        error: String,
+    },
     /// An option has no meaning.
     #[error("option {option}: {problem}")]
     Option {

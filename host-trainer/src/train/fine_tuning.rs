@@ -48,6 +48,7 @@ pub fn fine_tune(
     let loss = Likelihood::new(objective, prepared.rows(data.features), &options);
     let mut loss = StraightThrough { loss, sequence: &model.sequence };
     let (parameters, mut summary) = descend(&mut loss, &options, model.parameters.clone(), progress, cancel);
+    loss.loss.checked()?;
     summary.validation_loss -= model.log_scale() + prepared.log_det;
     let mut model = model.clone();
     model.parameters = parameters;
@@ -72,6 +73,14 @@ impl<L> StraightThrough<'_, L> {
 impl<L: Loss> Loss for StraightThrough<'_, L> {
     fn rows(&self) -> usize {
         self.loss.rows()
+    }
+
+    fn pass_rows(&self, pass: usize) -> usize {
+        self.loss.pass_rows(pass)
+    }
+
+    fn begin(&mut self, pass: usize) -> bool {
+        self.loss.begin(pass)
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {

@@ -1,5 +1,6 @@
 //! From a table to a fitted model.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rand_chacha::ChaCha8Rng;
@@ -14,8 +15,9 @@ use super::options::Options;
 use super::progress::Progress;
 use super::random::{Stream, dither, stream};
 use super::standardize::moments;
+use super::windows::{Stored, Training};
 use crate::base::TrainableBase;
-use crate::data::Matrix;
+use crate::data::{Matrix, Store};
 use crate::layers::{Support, Trainable};
 
 /// What a fit learns from.
@@ -23,14 +25,23 @@ use crate::layers::{Support, Trainable};
 pub struct TrainingData<'a> {
     /// Columns that are features; those behind them are context.
     pub features: usize,
-    /// Rows that the weights are fitted to, in raw units.
+    /// Rows that the weights are fitted to, in raw units; of more than there are in memory, a sample.
     pub training: &'a Matrix,
+    /// All of those rows, if `training` is a sample of them: standardization and initialization go by the sample.
+    pub stored: Option<&'a Arc<Store>>,
     /// Rows that decide when to stop and which weights to keep, drawn at random from the same source. The hundredth of
     /// them that is farthest off, in standard deviations, has no say: one wild row would decide alone.
     pub validation: &'a Matrix,
     /// Per feature the step of its quantization in raw units, 0 where it is continuous: each use of a training row adds
     /// uniform noise of this width, centred, which turns the density of a grid into a density over its cells.
     pub quantization_steps: &'a [f32],
+}
+
+impl TrainingData<'_> {
+    /// How many rows the weights are fitted to.
+    pub fn rows(&self) -> usize {
+        self.stored.map_or(self.training.rows(), |stored| stored.rows())
+    }
 }
 
 /// Why a fit ended.
@@ -50,7 +61,7 @@ pub enum Stop {
 /// How a fit went. Losses are mean negative log-densities in nats.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
-    /// Passes over the training rows.
+    /// Passes over the training rows, or over [`super::PASS_ROWS`] of them where not all are in memory.
     pub epochs: usize,
     /// Optimizer steps.
     pub steps: usize,
@@ -101,11 +112,13 @@ pub fn fit(
         Some(net) => {
             let mut matching = Matching::new(net, rows, options);
             let (best, mut summary) = descend(&mut matching, options, parameters, progress, cancel);
+            matching.checked()?;
             summary.validation_loss = likelihood.validation(&best);
             (best, summary)
         }
         None => descend(&mut likelihood, options, parameters, progress, cancel),
     };
+    likelihood.checked()?;
     model.parameters = best;
     summary.validation_loss -= model.log_scale() + prepared.log_det;
     Ok(Fit { model, summary })
@@ -114,6 +127,7 @@ pub fn fit(
 /// The tables of a fit, in standardized units.
 pub(super) struct Prepared {
     training: Matrix,
+    stored: Option<Stored>,
     validation: Matrix,
     /// Per feature the width of the noise that takes a grid's cells.
     widths: Vec<f32>,
@@ -138,12 +152,15 @@ impl Prepared {
             row.iter_mut().zip(&widths).take(features).for_each(|(value, width)| dither(value, *width, &mut rng));
         }
         let validation = without_farthest(&validation, features);
-        let noise = options.noise(data.training.rows(), features);
-        Ok(Self { training, validation, widths, noise, log_det })
+        let noise = options.noise(data.rows(), features);
+        let stored = |store: &Arc<Store>| Stored { store: Arc::clone(store), standardization: model.gaussian() };
+        let stored = data.stored.map(stored);
+        Ok(Self { training, stored, validation, widths, noise, log_det })
     }
 
     pub fn rows(&self, features: usize) -> Rows<'_> {
-        let Self { training, validation, widths, noise, .. } = self;
+        let Self { validation, widths, noise, .. } = self;
+        let training = self.stored.as_ref().map_or(Training::Table(&self.training), Training::Stored);
         Rows { features, training, validation, widths, noise: *noise }
     }
 }

@@ -23,11 +23,13 @@ use rayon::prelude::*;
 
 use super::assignment::assign;
 use super::descent::{Loss, Rows, add_up};
+use super::error::FitError;
 use super::objective::{CHUNK_ROWS, Worker as Gathering};
 use super::options::Options;
 use super::random::{Stream, stream};
 use super::real::Real;
 use super::tape::Tape;
+use super::windows::Windows;
 use crate::net::Net;
 
 /// Points of the base and times for each validation row.
@@ -38,6 +40,7 @@ pub(super) struct Matching<'a> {
     /// D + 1 + C inputs (features, t, context), D outputs.
     net: &'a Net,
     rows: Rows<'a>,
+    windows: Windows<'a>,
     seed: u64,
     workers: Vec<Worker<f32>>,
 }
@@ -46,7 +49,13 @@ impl<'a> Matching<'a> {
     pub fn new(net: &'a Net, rows: Rows<'a>, options: &Options) -> Self {
         let mut workers = Vec::new();
         workers.resize_with(options.batch_rows.div_ceil(CHUNK_ROWS), Worker::default);
-        Self { net, rows, seed: options.seed, workers }
+        let windows = Windows::new(rows.training, options.seed);
+        Self { net, rows, windows, seed: options.seed, workers }
+    }
+
+    /// Fails if training rows could not be read.
+    pub fn checked(&mut self) -> Result<(), FitError> {
+        self.windows.checked()
     }
 }
 
@@ -73,7 +82,15 @@ struct Lines<T> {
 
 impl Loss for Matching<'_> {
     fn rows(&self) -> usize {
-        self.rows.training.rows()
+        self.windows.rows()
+    }
+
+    fn pass_rows(&self, pass: usize) -> usize {
+        self.windows.pass_rows(pass)
+    }
+
+    fn begin(&mut self, pass: usize) -> bool {
+        self.windows.begin(pass)
     }
 
     fn mark_decayed(&self, marks: &mut [bool]) {
@@ -81,14 +98,14 @@ impl Loss for Matching<'_> {
     }
 
     fn gradient(&mut self, parameters: &[f32], rows: &[usize], step: usize, gradient: &mut [f32]) -> f64 {
-        let Self { net, rows: table, seed, ref mut workers } = *self;
-        let share = 1.0 / rows.len() as f32;
+        let Self { net, rows: table, ref windows, seed, ref mut workers } = *self;
+        let (window, share) = (windows.current(), 1.0 / rows.len() as f32);
         let first_chunk = step * workers.len();
         let workers = &mut workers[..rows.len().div_ceil(CHUNK_ROWS)];
         workers.par_iter_mut().zip(rows.par_chunks(CHUNK_ROWS)).enumerate().for_each(|(chunk, (worker, rows))| {
             let mut rng = stream(seed, Stream::Noise((first_chunk + chunk) as u64));
             let ends = &mut worker.ends;
-            ends.gather(rows.iter().map(|row| table.training.row(*row)), table.features, table.context());
+            ends.gather(rows.iter().map(|row| window.row(*row)), table.features, table.context());
             table.add_noise(&mut ends.batch, 1.0, &mut rng);
             worker.lines.draw(ends.batch.values(), &ends.context, rows.len(), &mut rng);
             worker.differentiate(net, parameters, share);
@@ -98,13 +115,13 @@ impl Loss for Matching<'_> {
     }
 
     fn validation(&self, parameters: &[f32]) -> f64 {
-        let Self { net, rows: Rows { validation, features, .. }, .. } = *self;
+        let Self { net, rows: Rows { validation, features, .. }, seed, .. } = *self;
         let share = 1.0 / (validation.rows() * DRAWS) as f32;
         let starts: Vec<usize> = (0..validation.rows()).step_by(CHUNK_ROWS).collect();
         let losses: Vec<f64> = starts
             .par_iter()
             .map_init(Worker::default, |worker: &mut Worker<f32>, start| {
-                let mut rng = stream(self.seed, Stream::Draws((start / CHUNK_ROWS) as u64));
+                let mut rng = stream(seed, Stream::Draws((start / CHUNK_ROWS) as u64));
                 let rows = *start..validation.rows().min(start + CHUNK_ROWS);
                 let (count, ends) = (rows.len(), &mut worker.ends);
                 ends.gather(rows.map(|row| validation.row(row)), features, validation.columns() - features);

@@ -6,6 +6,7 @@
 //! fine_tuning.rs training goes on with rounded weights
 //! descent.rs     the loop: batches, noise, steps, validation, best weights
 //! state.rs       where the loop is, to go on from
+//! windows.rs     which rows a pass takes, and where from
 //! objective.rs   log-likelihood and its gradient, in chunks over the threads
 //! exp.rs         exponentials and logarithms that vectorize
 //! matching.rs    another objective, of the velocities of continuous flows
@@ -44,6 +45,7 @@ mod tape;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod windows;
 
 pub use batch::Batch;
 pub use choice::{Effort, MOST_BYTES, fit_best};
@@ -61,3 +63,4 @@ pub use real::Real;
 pub use state::State;
 pub use tape::Tape;
 pub use vectors::{Lanes, vectorize};
+pub use windows::PASS_ROWS;

@@ -24,7 +24,8 @@ pub struct Options {
     /// Limit of the number of steps, which takes precedence over `epochs`: what bounds the time of a fit, since nothing
     /// reads a clock.
     pub steps: usize,
-    /// Passes without a better validation loss after which the fit ends.
+    /// Passes without a better validation loss after which the fit ends; a pass over rows that are not all in memory has at most
+    /// [`super::PASS_ROWS`].
     pub patience: usize,
     /// Decoupled decay of the weights, not the biases, per unit of learning rate; `None` takes `0.02 * parameters /
     /// rows`, at most 0.2.

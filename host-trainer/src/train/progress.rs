@@ -2,7 +2,8 @@
 
 use super::state::State;
 
-/// State after one pass over the training rows. Losses are mean negative log-densities in nats, in standardized units.
+/// State after one pass over the training rows, or over [`super::PASS_ROWS`] of them where not all are in memory. Losses are
+/// mean negative log-densities in nats, in standardized units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Counted from 1.
@@ -27,7 +28,7 @@ pub struct Epoch {
 /// after every one. What was kept of all of them, in their order, resumes the fit: with the same data and options it ends
 /// with the same bits.
 pub trait Progress {
-    /// After every pass over the training rows.
+    /// After every pass.
     fn epoch(&mut self, _state: &Epoch) {}
 
     /// A step gave a loss that is no number: the best weights were restored and the learning rate, now `learning_rate`

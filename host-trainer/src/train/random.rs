@@ -9,6 +9,8 @@ pub(crate) enum Stream {
     Permutations,
     Initialization,
     Shuffle,
+    /// Which blocks of a long table go together, by epoch.
+    Blocks(u64),
     Validation,
     /// Of one chunk, counted over all steps: chunks are drawn for on any thread in any order.
     Noise(u64),
@@ -25,6 +27,7 @@ pub(crate) fn stream(seed: u64, stream: Stream) -> ChaCha8Rng {
         Stream::Shuffle => 2,
         Stream::Validation => 3,
         Stream::Noise(chunk) => 4 + chunk,
+        Stream::Blocks(epoch) => (1 << 63) + epoch,
         Stream::Draws(chunk) => u64::MAX - chunk,
     });
     rng

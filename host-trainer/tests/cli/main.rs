@@ -2,6 +2,7 @@
 
 mod budget;
 mod calibrating;
+mod columnar;
 mod context;
 mod failures;
 mod fitting;

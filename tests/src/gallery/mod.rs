@@ -107,8 +107,13 @@ pub fn fit(density: &Density, options: &Options) -> Result<(Record, Model)> {
     let rows = |purpose, count| matrix(&points(density, purpose, count));
     let (training, validation) = (rows(Purpose::Training, TRAINING), rows(Purpose::Validation, VALIDATION));
     let start = Instant::now();
-    let data =
-        TrainingData { features: 2, training: &training, validation: &validation, quantization_steps: &[0.0, 0.0] };
+    let data = TrainingData {
+        features: 2,
+        training: &training,
+        stored: None,
+        validation: &validation,
+        quantization_steps: &[0.0, 0.0],
+    };
     let fit = train::fit(data, options, &mut (), &AtomicBool::new(false))?;
     let seconds = start.elapsed().as_secs_f64();
     let flow = &fit.model;

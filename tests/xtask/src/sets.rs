@@ -132,7 +132,6 @@ fn append(readings: &mut Readings, selection: &Matrix) -> Split {
     let (trained, all) = (readings.values.rows(), readings.values.rows() + selection.rows());
     let values = [readings.values.values(), selection.values()].concat();
     readings.values = Matrix::new(all, selection.columns(), values);
-    readings.rows = (0..all).collect();
     Split {
         train: (0..trained).collect(),
         selection: (trained..all).collect(),

@@ -1,3 +1,4 @@
+mod division;
 mod messages;
 mod notes;
 mod reading;

@@ -1,9 +1,9 @@
-use super::super::{Note, Roles, notes};
-use super::{fit, table};
+use super::super::{Note, Place, Roles, notes};
+use super::fit;
 
 fn found(header: &str, row: impl Fn(usize) -> String) -> Vec<Note> {
     let text = (0..100).fold(header.to_owned() + "\n", |text, i| text + &row(i) + "\n");
-    notes(&table(&text), &fit(&text, &Roles::default()).unwrap())
+    notes(&fit(&text, &Roles::default()).unwrap())
 }
 
 #[test]
@@ -47,7 +47,8 @@ fn a_value_that_hides_all_others_is_noted_with_its_line() {
         let q = if i == 70 { "1e9".to_owned() } else { format!("{}", (i * i * 7) % 103) };
         format!("{},{q}", (i * 37) % 101)
     });
-    let [Note::Extreme { column, line: 72, value: 1e9, ranges, found: 1, rows: 100 }] = &extreme[..] else {
+    let [Note::Extreme { column, place: Place::Line(72), value: 1e9, ranges, found: 1, rows: 100 }] = &extreme[..]
+    else {
         panic!("{extreme:?}")
     };
     assert!(column == "q" && (9e6..1.1e7).contains(ranges), "{ranges}");

@@ -29,6 +29,7 @@ impl Data {
         TrainingData {
             features: self.steps.len(),
             training: &self.training,
+            stored: None,
             validation: &self.validation,
             quantization_steps: &self.steps,
         }

@@ -38,7 +38,7 @@ fn continuous(features: usize) -> Options {
 /// A fit to rows of which the first columns are features.
 fn fit_to(features: usize, training: &Matrix, validation: &Matrix, options: &Options) -> Fit {
     let quantization_steps = &vec![0.0; training.columns()];
-    let data = TrainingData { features, training, validation, quantization_steps };
+    let data = TrainingData { features, training, stored: None, validation, quantization_steps };
     fit(data, options, &mut (), &AtomicBool::new(false)).expect("fits")
 }
 
@@ -108,7 +108,8 @@ fn what_a_continuous_flow_cannot_be_is_refused() {
     let refused = |features: usize, base: BaseFamily| {
         let rows = Matrix::new(10, features, normal(10 * features, 9));
         let steps = vec![0.0; features];
-        let data = TrainingData { features, training: &rows, validation: &rows, quantization_steps: &steps };
+        let data =
+            TrainingData { features, training: &rows, stored: None, validation: &rows, quantization_steps: &steps };
         let mut options = Options { epochs: 1, ..continuous(features) };
         options.architecture.base = base;
         match fit(data, &options, &mut (), &AtomicBool::new(false)) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use flowlet_trainer::data::{Matrix, Readings, Roles, Split, SplitOptions, Table};
+use flowlet_trainer::data::{Matrix, Places, Readings, Roles, Split, SplitOptions, Table};
 use flowlet_trainer::model::Model;
 use flowlet_trainer::realized::Exceedances;
 use flowlet_trainer::scoring::assess;
@@ -69,11 +69,7 @@ fn measure(folder: &Path, request: &Request) -> Result<Figure> {
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let held_back = order.split_off(rows - (rows as f64 * HELD_BACK) as usize);
     order.sort_unstable();
-    let part = |rows: &[usize]| Readings {
-        values: readings.values.select(rows),
-        rows: rows.iter().map(|row| readings.rows[*row]).collect(),
-        ..readings.clone()
-    };
+    let part = |rows: &[usize]| Readings { values: readings.values.select(rows), ..readings.clone() };
     let (fitting, held_back) = (part(&order), part(&held_back));
     let options = SplitOptions { false_alarm_rate: FALSE_ALARM_RATE, ..SplitOptions::default() };
     let split = Split::with_validation(&fitting, &held_back, &options)?;
@@ -93,7 +89,8 @@ fn normal(folder: &Path) -> Result<Readings> {
     let mut readings = super::features(&training, label.as_deref())?;
     let more = Readings::with_features(&test, &readings.features, &Roles { label, ..Roles::default() })?;
     readings.values = readings.values.followed_by(&more.values);
-    readings.rows = (0..readings.values.rows()).collect();
+    // Rows of two files have no places in one.
+    readings.places = Places::default();
     Ok(readings)
 }
 

@@ -42,6 +42,7 @@ pub fn measure(family: Family, rows: &Matrix) -> Result<Rate> {
     let data = TrainingData {
         features: FEATURES,
         training: rows,
+        stored: None,
         validation: &validation,
         quantization_steps: &[0.0; FEATURES],
     };

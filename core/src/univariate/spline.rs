@@ -221,7 +221,7 @@ impl<T: Real, E: Elementary<T>, P: Parameterization> Monotone<T, E> for SplineVi
 }
 
 /// Outputs of a net up to this: differences of two are finite then.
-const LARGEST: f32 = 1e30;
+pub const LARGEST: f32 = 1e30;
 
 /// Slopes are between the reciprocal of this and this. Bins of a file's parameterization are far from either, unless it
 /// was made to have none: then logarithms stay finite.
@@ -247,8 +247,8 @@ fn slope<T: Real>(value: T) -> T {
 }
 
 /// A bin, with its slopes.
-#[derive(Clone, Copy)]
-struct Bin<T> {
+#[derive(Clone, Copy, Debug)]
+pub struct Bin<T> {
     left: T,
     right: T,
     bottom: T,
@@ -262,6 +262,23 @@ struct Bin<T> {
 }
 
 impl<T: Real> Bin<T> {
+    /// The bin between these ends, on the axis of x and on that of z, with these derivatives at them.
+    #[inline(always)]
+    pub fn new((left, right): (T, T), (bottom, top): (T, T), (first, last): (T, T)) -> Self {
+        Self { left, right, bottom, top, mean: slope((top - bottom) / (right - left)), first, last }
+    }
+
+    /// Data -> base of an x in the bin and not at its left end: z, and ln dz/dx.
+    #[inline(always)]
+    pub fn evaluate<E: Elementary<T>>(&self, x: T) -> (T, T) {
+        // The width is above 0, then.
+        let width = self.right - self.left;
+        let (t, r) = ((x - self.left) / width, (self.right - x) / width);
+        let (q, log_slope) = self.log_slope::<E>(t, r);
+        let share = (self.mean * t * t + self.first * t * r) / q;
+        (between(self.bottom + (self.top - self.bottom) * share, self.bottom, self.top), log_slope)
+    }
+
     /// q, and ln dz/dx, where the shares to the left and to the right of x are t and r.
     #[inline(always)]
     fn log_slope<E: Elementary<T>>(&self, t: T, r: T) -> (T, T) {
@@ -276,7 +293,7 @@ impl<T: Real> Bin<T> {
 impl<P: Parameterization> SplineView<P> {
     /// B, within what f32 squares and divides.
     #[inline(always)]
-    fn bound<T: Real>(&self) -> T {
+    pub fn bound<T: Real>(&self) -> T {
         between(T::from_f32(self.bound), T::from_f32(1.0 / WIDEST), T::from_f32(WIDEST))
     }
 
@@ -285,7 +302,7 @@ impl<P: Parameterization> SplineView<P> {
     fn share<T: Real, E: Elementary<T>>(&self, raw: &[T], shares: &mut [T]) {
         let mut highest = T::from_f32(-LARGEST);
         for (share, raw) in shares.iter_mut().zip(raw) {
-            *share = self.parameterization.exponent(raw.clamp_abs(T::from_f32(LARGEST)));
+            *share = self.exponent(*raw);
             highest = if *share > highest { *share } else { highest };
         }
         let mut sum = T::ZERO;
@@ -293,12 +310,37 @@ impl<P: Parameterization> SplineView<P> {
             *share = E::exp(*share - highest);
             sum = sum + *share;
         }
-        let bins = T::from_i32(self.bins as i32);
-        let floor = between(T::from_f32(self.parameterization.floor()), T::ZERO, T::ONE / bins);
-        let rest = (T::ONE - floor * bins) / sum;
+        let (floor, rest) = self.floor(sum);
         for share in shares {
             *share = floor + rest * *share;
         }
+    }
+
+    /// The logarithm of a bin's part of what is left above the floors, but for a constant.
+    #[inline(always)]
+    pub fn exponent<T: Real>(&self, raw: T) -> T {
+        self.parameterization.exponent(raw.clamp_abs(T::from_f32(LARGEST)))
+    }
+
+    /// The smallest share of a bin, and the share above it of a part 1 where all parts add up to `sum`.
+    #[inline(always)]
+    pub fn floor<T: Real>(&self, sum: T) -> (T, T) {
+        let bins = T::from_i32(self.bins as i32);
+        let floor = between(T::from_f32(self.parameterization.floor()), T::ZERO, T::ONE / bins);
+        (floor, (T::ONE - floor * bins) / sum)
+    }
+
+    /// The right end of a bin that begins at `left`, not the last one, where shares up to its own add up to `sum`.
+    #[inline(always)]
+    pub fn end<T: Real>(&self, sum: T, left: T) -> T {
+        let bound = self.bound::<T>();
+        between(bound * (sum + sum - T::ONE), left, bound)
+    }
+
+    /// The derivative at an inner knot.
+    #[inline(always)]
+    pub fn inner_derivative<T: Real, E: Elementary<T>>(&self, raw: T) -> T {
+        slope(self.parameterization.derivative::<T, E>(raw.clamp_abs(T::from_f32(LARGEST))))
     }
 
     /// The ends of every bin, from shares: the first is -B, the last exactly B, and none is below its predecessor.
@@ -308,7 +350,7 @@ impl<P: Parameterization> SplineView<P> {
         let (mut left, mut sum) = (-bound, T::ZERO);
         shares.iter().enumerate().map(move |(bin, share)| {
             sum = sum + *share;
-            let right = if bin == last { bound } else { between(bound * (sum + sum - T::ONE), left, bound) };
+            let right = if bin == last { bound } else { self.end(sum, left) };
             let ends = (left, right);
             left = right;
             ends
@@ -319,7 +361,7 @@ impl<P: Parameterization> SplineView<P> {
     #[inline(always)]
     fn derivative<T: Real, E: Elementary<T>>(&self, raw: &[T], knot: usize) -> T {
         match knot.checked_sub(1).and_then(|inner| raw.get(inner)) {
-            Some(raw) => slope(self.parameterization.derivative::<T, E>(raw.clamp_abs(T::from_f32(LARGEST)))),
+            Some(raw) => self.inner_derivative::<T, E>(*raw),
             None => T::ONE,
         }
     }
@@ -346,15 +388,9 @@ impl<P: Parameterization> SplineView<P> {
         let mut bins = self.ends(widths).zip(self.ends(heights)).enumerate();
         let (index, ((left, right), (bottom, top))) =
             bins.find(|(_, ((_, right), (_, top)))| value <= if on_x { *right } else { *top })?;
-        Some(Bin {
-            left,
-            right,
-            bottom,
-            top,
-            mean: slope((top - bottom) / (right - left)),
-            first: self.derivative::<T, E>(raw_derivatives, index),
-            last: self.derivative::<T, E>(raw_derivatives, index + 1),
-        })
+        let first = self.derivative::<T, E>(raw_derivatives, index);
+        let last = self.derivative::<T, E>(raw_derivatives, index + 1);
+        Some(Bin::new((left, right), (bottom, top), (first, last)))
     }
 
     /// Data -> base: the spline.
@@ -366,13 +402,10 @@ impl<P: Parameterization> SplineView<P> {
         widths: &mut [T],
         heights: &mut [T],
     ) -> (T, T) {
-        let Some(bin) = self.find::<T, E>(parameters, x, true, widths, heights) else { return (x, T::ZERO) };
-        // x is in the bin and so not at its left end: the width is above 0.
-        let width = bin.right - bin.left;
-        let (t, r) = ((x - bin.left) / width, (bin.right - x) / width);
-        let (q, log_slope) = bin.log_slope::<E>(t, r);
-        let share = (bin.mean * t * t + bin.first * t * r) / q;
-        (between(bin.bottom + (bin.top - bin.bottom) * share, bin.bottom, bin.top), log_slope)
+        match self.find::<T, E>(parameters, x, true, widths, heights) {
+            Some(bin) => bin.evaluate::<E>(x),
+            None => (x, T::ZERO),
+        }
     }
 
     /// Base -> data: the root of the quadratic, by the one of its two formulas in which nothing cancels.

@@ -112,7 +112,7 @@ impl Mathematics for Host<'_> {
             return each_row(x, context, |x, context| self.view.inverse::<f32, E>(x, context));
         };
         let (kept, transformed) = x.split_at_mut(*kept);
-        let all = net.evaluate(kept, context);
+        let all = net.evaluate(kept.iter().chain(context));
         let mut log_dets = [0.0; ROWS];
         for (x, parameters) in transformed.iter_mut().zip(all.chunks(stride(*outputs))) {
             map.inverse_rows::<E>(&parameters[..*outputs], x, &mut log_dets);

@@ -10,9 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::conditioned::Conditioned;
+use super::view::each_row;
 use super::{Computed, Kind, Layer, Mathematics, Rows, Trainable, Trained, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, NumberFormat, forever};
+use crate::net::rows::{Lanes, ROWS, RowsNet};
 use crate::net::{Hidden, Net, NetType, NetView, RangeMethod, Ranges};
 use crate::train::{self, Batch, Tape};
 use crate::univariate::{Map, MapValues, MapView, TrainMap, stride};
@@ -57,8 +59,10 @@ impl Kind for MaskedAutoregressive {
 
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let map = self.map.view(bytes)?;
+        let rows = RowsNet::new(self.net, bytes);
         let conditioner = self.net.view(bytes)?;
-        Some(Box::new(Computed(MaskedAutoregressiveView { map, conditioner }, self.elementary)))
+        let (view, context) = (MaskedAutoregressiveView { map, conditioner }, self.net.context());
+        Some(Box::new(Computed(Host { view, rows, context, outputs: self.map.outputs() }, self.elementary)))
     }
 
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
@@ -75,19 +79,44 @@ impl Kind for MaskedAutoregressive {
     }
 }
 
-impl Mathematics for MaskedAutoregressiveView<MapView, NetView<'_>> {
+/// The core's view, and how many readings at once go to the base.
+#[derive(Debug)]
+struct Host<'a> {
+    view: MaskedAutoregressiveView<MapView, NetView<'a>>,
+    rows: Option<RowsNet>,
+    /// Values of context that the net has.
+    context: usize,
+    /// Outputs of the net for each feature.
+    outputs: usize,
+}
+
+impl Mathematics for Host<'_> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        MaskedAutoregressiveView::inverse::<T, E>(self, x, context)
+        self.view.inverse::<T, E>(x, context)
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], context: &[T]) -> T
     where
         Libm: Functions<T>,
     {
-        MaskedAutoregressiveView::forward::<T, E>(self, z, context)
+        self.view.forward::<T, E>(z, context)
+    }
+
+    fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
+        let Self { view: MaskedAutoregressiveView { map, .. }, rows: Some(net), outputs, .. } = self else {
+            return each_row(x, context, |x, context| self.view.inverse::<f32, E>(x, context));
+        };
+        let missing = [0.0; ROWS];
+        let given = context.iter().chain(std::iter::repeat(&missing)).take(self.context);
+        let all = net.evaluate(given.chain(&*x));
+        let mut log_dets = [0.0; ROWS];
+        for (x, parameters) in x.iter_mut().zip(all.chunks(stride(*outputs))) {
+            map.inverse_rows::<E>(&parameters[..*outputs], x, &mut log_dets);
+        }
+        log_dets
     }
 }
 

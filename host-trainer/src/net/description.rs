@@ -246,6 +246,15 @@ impl NetType {
         }
     }
 
+    /// Values of context that a masked net reads before its features; a dense one reads them as inputs like others.
+    #[must_use]
+    pub fn context(self) -> usize {
+        match self.any_shape() {
+            AnyShape::Dense(_) => 0,
+            AnyShape::Masked(shape) => shape.context,
+        }
+    }
+
     /// Weights and biases that are not masked, for a net of so many inputs, context included, and outputs: without the
     /// padding to quads.
     #[must_use]

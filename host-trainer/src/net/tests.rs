@@ -32,6 +32,9 @@ fn nets() -> Vec<(String, Net)> {
     }
     let hidden = |units| Hidden { units, deep: 1, body: Body::Plain, activation: Activation::Relu };
     nets.push(("without inputs".to_owned(), Net::dense(0, 0, 3, hidden(4))));
+    for stride in [1, 2, 8] {
+        nets.push((format!("masked, {stride} outputs each"), Net::masked(7, 3, 0, stride, hidden(20))));
+    }
     nets.push(("one feature".to_owned(), Net::masked(1, 0, 0, 4, hidden(4))));
     nets.push(("fewer quads than degrees".to_owned(), Net::masked(6, 1, 0, 4, hidden(8))));
     nets
@@ -283,6 +286,40 @@ fn float_nets_compute_on_their_bytes_what_was_trained() {
                 }
             }
         });
+    }
+}
+
+/// Among others a row has the bits that it has alone, also where weights that a row may not see are stored.
+#[test]
+fn rows_side_by_side_have_the_bits_of_one() {
+    use super::rows::{Lanes, ROWS, RowsNet};
+    for (name, net) in nets() {
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let mut images = [Image::default(), Image::default()];
+        let parameters: Vec<f32> = (0..net.parameters()).map(|_| rng.random_range(-0.8..0.8)).collect();
+        net.write_float(&parameters, &mut images[0]);
+        let readings = DMatrix::from_fn(100, net.inputs(), |_, _| rng.random_range(-2.0..2.0));
+        net.write_int8(&random(&net, 0.8, &mut rng), &readings, |_, _| 1.0, RangeMethod::MinMax, &mut images[1]);
+        let far = [f32::MAX, f32::MIN, 0.0, -0.0, 1e-40];
+        let lanes: Vec<Lanes<f32>> = (0..net.inputs())
+            .map(|_| std::array::from_fn(|row| far.get(row).copied().unwrap_or_else(|| rng.random_range(-2.0..2.0))))
+            .collect();
+        for (format, image) in [NumberFormat::Float, NumberFormat::Int8].into_iter().zip(&images) {
+            let body = crate::model::Body::new(&image.0);
+            let rows = RowsNet::new(net.net_type(format), body.as_bytes());
+            let simple = net.hidden.body == Body::Plain && net.hidden.activation == Activation::Relu;
+            assert_eq!(rows.is_some(), simple, "{name}");
+            let Some(rows) = rows else { continue };
+            let together = rows.evaluate(lanes.iter());
+            with_view(&net, format, image, |view| {
+                for row in 0..ROWS {
+                    let input: Vec<f32> = lanes.iter().map(|lanes| lanes[row]).collect();
+                    for (output, alone) in outputs_of(&net, view, &input).into_iter().enumerate() {
+                        assert_eq!(together[output][row].to_bits(), alone.to_bits(), "{name}, {format:?}: row {row}");
+                    }
+                }
+            });
+        }
     }
 }
 

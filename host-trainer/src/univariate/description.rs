@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::stride;
 use crate::layers::scalar;
 use crate::model::architecture::forever;
-use crate::net::rows::{Lanes, ROWS};
-use crate::train::vectorize;
 
 /// A map of one feature: a RON term that reads back as the core's canonical description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,56 +227,6 @@ macro_rules! direction {
 impl<T: flowlet::Real, E: Elementary<T>> Monotone<T, E> for MapView {
     direction!(inverse, forward);
     direction!(forward, inverse);
-}
-
-impl MapView {
-    /// Data -> base of one feature of many readings; adds to their log-determinants. `parameters` are the net's outputs for the
-    /// feature.
-    pub fn inverse_rows<E: Elementary<f32>>(
-        &self,
-        parameters: &[Lanes<f32>],
-        x: &mut Lanes<f32>,
-        log_dets: &mut Lanes<f32>,
-    ) {
-        match self {
-            // Without a branch, so the compiler makes vectors of it.
-            Self::Additive(map) => vectorize(
-                #[inline(always)]
-                || rows::<E, 1>(map, parameters, x, log_dets),
-            ),
-            Self::Softsign(map) => vectorize(
-                #[inline(always)]
-                || rows::<E, 2>(map, parameters, x, log_dets),
-            ),
-            _ => {
-                let mut one = vec![0.0; parameters.len()];
-                for (row, (x, log_det)) in x.iter_mut().zip(log_dets).enumerate() {
-                    one.iter_mut().zip(parameters).for_each(|(value, lanes)| *value = lanes[row]);
-                    let (z, log_slope) = Monotone::<f32, E>::inverse(self, &one, *x);
-                    *x = z;
-                    *log_det += log_slope;
-                }
-            }
-        }
-    }
-}
-
-/// A map of `P` parameters.
-#[inline(always)]
-fn rows<E: Elementary<f32>, const P: usize>(
-    map: &impl Monotone<f32, E>,
-    parameters: &[Lanes<f32>],
-    x: &mut Lanes<f32>,
-    log_dets: &mut Lanes<f32>,
-) {
-    let Some(parameters) = parameters.first_chunk::<P>() else { return };
-    // Indices that are seen to be inside: what has to be checked leaves the last vector to scalar code.
-    for row in 0..ROWS {
-        let one: [f32; P] = std::array::from_fn(|parameter| parameters[parameter][row]);
-        let (z, log_slope) = map.inverse(&one, x[row]);
-        x[row] = z;
-        log_dets[row] += log_slope;
-    }
 }
 
 #[cfg(test)]

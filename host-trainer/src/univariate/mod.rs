@@ -7,6 +7,7 @@
 mod additive;
 mod affine;
 mod description;
+mod rows;
 mod sigmoidal;
 mod spline;
 #[cfg(test)]

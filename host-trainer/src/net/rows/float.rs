@@ -1,11 +1,10 @@
 //! f32 weights: bias first, then the products column by column, each multiplication and each addition rounded on its own.
 
 use flowlet::Real;
-use flowlet::conditioner::Shape;
 use flowlet::conditioner::float::{Block, INPUT_LIMIT};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Lanes, ROWS, each, matrices};
+use super::{Lanes, Quad, ROWS, each};
 use crate::layers::slice;
 
 /// A net.
@@ -15,29 +14,38 @@ pub struct Net {
     matrices: Vec<Matrix>,
 }
 
+/// Its rows, four by four.
+type Matrix = Vec<Rows>;
+
 #[derive(Debug)]
-struct Matrix {
-    /// Of each four outputs, the weights of each input.
-    weights: Vec<Vec<[f32; 4]>>,
-    biases: Vec<[f32; 4]>,
+struct Rows {
+    /// The weights of each input that is seen.
+    weights: Vec<[f32; 4]>,
+    biases: [f32; 4],
+    /// How many inputs each row sees.
+    seen: [usize; 4],
 }
 
 impl Net {
-    pub fn new(shape: Shape, mut bytes: &[u8]) -> Option<Self> {
+    pub(super) fn new(inputs: usize, matrices: &[Vec<Quad>], mut bytes: &[u8]) -> Option<Self> {
         let bytes = &mut bytes;
-        let read = |(inputs, outputs): (usize, usize)| {
-            let blocks: &[Block] = slice(bytes, inputs * outputs)?;
-            let columns = |blocks: &[Block]| {
-                let columns = blocks
-                    .iter()
-                    .flat_map(|Block(rows)| (0..4).map(|column| std::array::from_fn(|row: usize| rows[row][column])));
-                columns.collect()
+        let read = |quads: &Vec<Quad>| {
+            let mut blocks: &[Block] = slice(bytes, quads.iter().map(|quad| quad.blocks).sum())?;
+            let biases: &[[f32; 4]] = slice(bytes, quads.len())?;
+            let rows = |(quad, biases): (&Quad, &[f32; 4])| {
+                let stored = blocks.split_off(..quad.blocks)?;
+                let columns = |Block(rows): &Block| -> [_; 4] {
+                    std::array::from_fn(|column| std::array::from_fn(|row: usize| rows[row][column]))
+                };
+                // The device multiplies what it does not know yet as zeros. That could turn the sign of a zero, which a ReLU
+                // does not see.
+                let weights = stored.iter().flat_map(columns).take(quad.seen[3]).collect();
+                Some(Rows { weights, biases: *biases, seen: quad.seen })
             };
-            let weights = blocks.chunks_exact(inputs.max(1)).map(columns).collect();
-            Some(Matrix { weights, biases: slice(bytes, outputs)?.to_vec() })
+            quads.iter().zip(biases).map(rows).collect()
         };
-        let matrices = matrices(shape).map(read).collect::<Option<_>>()?;
-        Some(Self { inputs: 4 * shape.inputs, matrices })
+        let matrices = matrices.iter().map(read).collect::<Option<_>>()?;
+        Some(Self { inputs, matrices })
     }
 
     pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
@@ -47,7 +55,7 @@ impl Net {
         }
         for (index, matrix) in self.matrices.iter().enumerate() {
             let rectified = index + 1 < self.matrices.len();
-            let mut next = vec![[0.0; ROWS]; 4 * matrix.biases.len()];
+            let mut next = vec![[0.0; ROWS]; 4 * matrix.len()];
             Arch::new().dispatch(Product { matrix, units: &units, next: &mut next, rectified });
             units = next;
         }
@@ -56,7 +64,7 @@ impl Net {
 }
 
 struct Product<'a> {
-    matrix: &'a Matrix,
+    matrix: &'a [Rows],
     units: &'a [Lanes<f32>],
     next: &'a mut [Lanes<f32>],
     rectified: bool,
@@ -77,23 +85,27 @@ impl Product<'_> {
     fn run<S: Simd, const N: usize>(self, simd: S) {
         let Self { matrix, units, next, rectified } = self;
         let zero = simd.splat_f32s(0.0);
-        for ((weights, biases), next) in matrix.weights.iter().zip(&matrix.biases).zip(next.as_chunks_mut::<4>().0) {
+        for (Rows { weights, biases, seen }, next) in matrix.iter().zip(next.as_chunks_mut::<4>().0) {
             for start in (0..ROWS).step_by(N * S::F32_LANES) {
                 let mut sums = [[zero; N]; 4];
                 for i in 0..4 {
                     sums[i] = [simd.splat_f32s(biases[i]); N];
                 }
-                for (weights, unit) in weights.iter().zip(units) {
-                    let Some(unit) = S::as_simd_f32s(&unit[start..]).0.first_chunk::<N>() else { break };
-                    for i in 0..4 {
-                        let weight = simd.splat_f32s(weights[i]);
-                        for j in 0..N {
-                            sums[i][j] = simd.add_f32s(sums[i][j], simd.mul_f32s(unit[j], weight));
+                // A row is done once all that it sees is added; what is added for the others afterwards is lost on it.
+                let mut inputs = weights.iter().zip(units);
+                let mut added = 0;
+                for row in 0..4 {
+                    for (weights, unit) in inputs.by_ref().take(seen[row] - added) {
+                        let Some(unit) = S::as_simd_f32s(&unit[start..]).0.first_chunk::<N>() else { break };
+                        for i in 0..4 {
+                            let weight = simd.splat_f32s(weights[i]);
+                            for j in 0..N {
+                                sums[i][j] = simd.add_f32s(sums[i][j], simd.mul_f32s(unit[j], weight));
+                            }
                         }
                     }
-                }
-                for i in 0..4 {
-                    for (unit, sum) in S::as_mut_simd_f32s(&mut next[i][start..]).0.iter_mut().zip(sums[i]) {
+                    added = seen[row];
+                    for (unit, sum) in S::as_mut_simd_f32s(&mut next[row][start..]).0.iter_mut().zip(sums[row]) {
                         *unit = sum;
                     }
                 }

@@ -2,11 +2,10 @@
 //! readings as a vector has 32-bit lanes.
 
 use flowlet::Real;
-use flowlet::conditioner::Shape;
 use flowlet::conditioner::int8::{Block, Requantization};
 use pulp::{Arch, NullaryFnOnce, Scalar, Simd, cast};
 
-use super::{Lanes, ROWS, each, matrices};
+use super::{Lanes, Quad, ROWS, each};
 use crate::layers::{scalar, slice};
 use crate::train::vectorize;
 
@@ -22,12 +21,16 @@ pub struct Net {
     last: Matrix<f32>,
 }
 
+/// Its rows, four by four.
 #[derive(Debug)]
-struct Matrix<S> {
-    /// Of each four outputs, the weights of each two inputs.
-    weights: Vec<Vec<[Pair; 4]>>,
-    biases: Vec<[i32; 4]>,
-    scales: Vec<[S; 4]>,
+struct Matrix<S>(Vec<Rows<S>>);
+
+#[derive(Debug)]
+struct Rows<S> {
+    /// The weights of each two inputs; 0 for one that a row does not see.
+    weights: Vec<[Pair; 4]>,
+    biases: [i32; 4],
+    scales: [S; 4],
 }
 
 #[inline(always)]
@@ -36,28 +39,35 @@ fn pair(low: i16, high: i16) -> Pair {
 }
 
 impl<S: Copy + zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout + 'static> Matrix<S> {
-    fn read(bytes: &mut &[u8], (inputs, outputs): (usize, usize)) -> Option<Self> {
-        let blocks: &[Block] = slice(bytes, inputs * outputs)?;
-        let pairs = |blocks: &[Block]| {
-            // A row's weights are stored in the order w0, w2, w1, w3.
-            let halves =
-                |rows: &[[i8; 4]; 4], half: usize| rows.map(|row| pair(row[half].into(), row[half + 2].into()));
-            blocks.iter().flat_map(|Block(rows)| [halves(rows, 0), halves(rows, 1)]).collect()
+    fn read(bytes: &mut &[u8], quads: &[Quad]) -> Option<Self> {
+        let mut blocks: &[Block] = slice(bytes, quads.iter().map(|quad| quad.blocks).sum())?;
+        let biases: &[[i32; 4]] = slice(bytes, quads.len())?;
+        let scales: &[[S; 4]] = slice(bytes, quads.len())?;
+        let rows = |((quad, biases), scales): ((&Quad, &[i32; 4]), &[S; 4])| {
+            let stored = blocks.split_off(..quad.blocks)?;
+            let columns = |(block, Block(rows)): (usize, &Block)| {
+                let weight = |row: usize, column: usize| {
+                    // A row's weights are stored in the order w0, w2, w1, w3.
+                    let place = [0, 2, 1, 3][column];
+                    if 4 * block + column < quad.seen[row] { rows[row][place].into() } else { 0 }
+                };
+                [0, 2].map(|first| std::array::from_fn(|row| pair(weight(row, first), weight(row, first + 1))))
+            };
+            let weights = stored.iter().enumerate().flat_map(columns).collect();
+            Some(Rows { weights, biases: *biases, scales: *scales })
         };
-        let weights = blocks.chunks_exact(inputs.max(1)).map(pairs).collect();
-        Some(Self { weights, biases: slice(bytes, outputs)?.to_vec(), scales: slice(bytes, outputs)?.to_vec() })
+        quads.iter().zip(biases).zip(scales).map(rows).collect::<Option<_>>().map(Self)
     }
 }
 
 impl Net {
-    pub fn new(shape: Shape, mut bytes: &[u8]) -> Option<Self> {
+    pub(super) fn new(inputs: usize, matrices: &[Vec<Quad>], mut bytes: &[u8]) -> Option<Self> {
         let bytes = &mut bytes;
         let inverse_input_scale = scalar(bytes)?;
-        let mut shapes = matrices(shape);
-        let hidden =
-            shapes.by_ref().take(shape.deep + 1).map(|shape| Matrix::read(bytes, shape)).collect::<Option<_>>()?;
-        let last = Matrix::read(bytes, shapes.next()?)?;
-        Some(Self { inputs: 4 * shape.inputs, inverse_input_scale, hidden, last })
+        let (last, hidden) = matrices.split_last()?;
+        let hidden = hidden.iter().map(|quads| Matrix::read(bytes, quads)).collect::<Option<_>>()?;
+        let last = Matrix::read(bytes, last)?;
+        Some(Self { inputs, inverse_input_scale, hidden, last })
     }
 
     pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
@@ -72,7 +82,7 @@ impl Net {
         );
         let mut units: Vec<_> = quantized.as_chunks().0.iter().map(|[low, high]| pairs(low, high)).collect();
         for matrix in &self.hidden {
-            let mut next = Vec::with_capacity(2 * matrix.biases.len());
+            let mut next = Vec::with_capacity(2 * matrix.0.len());
             matrix.products(
                 &units,
                 #[inline(always)]
@@ -85,7 +95,7 @@ impl Net {
             );
             units = next;
         }
-        let mut outputs = Vec::with_capacity(4 * self.last.biases.len());
+        let mut outputs = Vec::with_capacity(4 * self.last.0.len());
         self.last.products(
             &units,
             #[inline(always)]
@@ -173,7 +183,7 @@ impl<D: Dot, S, G: FnMut(&[Lanes<i32>; 4], &[S; 4])> Products<'_, D, S, G> {
     #[inline(always)]
     fn run<const N: usize>(self) {
         let Self { simd, matrix, units, mut give } = self;
-        for ((weights, biases), scales) in matrix.weights.iter().zip(&matrix.biases).zip(&matrix.scales) {
+        for Rows { weights, biases, scales } in &matrix.0 {
             let mut all = [[0; ROWS]; 4];
             for start in (0..ROWS).step_by(N * D::I32_LANES) {
                 let mut sums = [[simd.splat_i32s(0); N]; 4];

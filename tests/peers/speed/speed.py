@@ -37,15 +37,13 @@ def say(library, family, parameters, training, density):
     print(json.dumps(figures), flush=True)
 
 
-def torch_flows():
+def torch_speed():
     import torch
-    import normflows
-    import zuko
+    from flows import torch_flows
 
     torch.manual_seed(0)
     rows = torch.randn(ROWS, FEATURES)
-
-    def run(library, family, module, log_prob):
+    for library, family, module, log_prob in torch_flows(FEATURES, LAYERS, HIDDEN):
         optimizer = torch.optim.Adam(module.parameters(), 1e-3)
 
         def train():
@@ -61,52 +59,30 @@ def torch_flows():
         parameters = sum(parameter.numel() for parameter in module.parameters())
         say(library, family, parameters, fastest(train), fastest(score))
 
-    options = {"features": FEATURES, "context": 0, "transforms": LAYERS, "hidden_features": (HIDDEN, HIDDEN)}
-    # Two passes make a spline coupling of zuko's autoregressive layer.
-    for family, flow in [
-        ("realnvp", zuko.flows.RealNVP(**options)),
-        ("maf", zuko.flows.MAF(**options)),
-        ("spline", zuko.flows.NSF(**options, passes=2)),
-        ("maf-spline", zuko.flows.NSF(**options)),
-    ]:
-        run("zuko", family, flow, lambda batch, flow=flow: flow().log_prob(batch))
-    layers = []
-    for _ in range(LAYERS):
-        net = normflows.nets.MLP([FEATURES // 2, HIDDEN, HIDDEN, FEATURES], init_zeros=True)
-        layers += [normflows.flows.AffineCouplingBlock(net), normflows.flows.Permute(FEATURES, mode="swap")]
-    flow = normflows.NormalizingFlow(normflows.distributions.DiagGaussian(FEATURES), layers)
-    run("normflows", "realnvp", flow, flow.log_prob)
 
-
-def jax_flows():
+def jax_speed():
     import equinox
     import jax
     import optax
-    from flowjax.bijections import Affine, RationalQuadraticSpline
-    from flowjax.distributions import Normal
-    from flowjax.flows import coupling_flow, masked_autoregressive_flow
-    from jax import numpy, random
+    from flows import jax_flows
 
-    key = random.key(0)
-    rows = random.normal(key, (ROWS, FEATURES))
+    rows = jax.random.normal(jax.random.key(0), (ROWS, FEATURES))
     batches = rows.reshape(-1, BATCH_ROWS, FEATURES)
-    base = Normal(numpy.zeros(FEATURES))
-
-    def run(family, flow):
+    optimizer = optax.adam(1e-3)
+    for family, flow in jax_flows(FEATURES, LAYERS, HIDDEN):
         parameters, static = equinox.partition(flow, equinox.is_inexact_array)
-        optimizer = optax.adam(1e-3)
 
-        def log_prob(parameters, batch):
+        def log_prob(parameters, batch, static=static):
             return equinox.combine(parameters, static).log_prob(batch)
 
-        def step(state, batch):
+        def step(state, batch, log_prob=log_prob):
             parameters, moments = state
             gradient = jax.grad(lambda parameters: -log_prob(parameters, batch).mean())(parameters)
             updates, moments = optimizer.update(gradient, moments, parameters)
             return (equinox.apply_updates(parameters, updates), moments), None
 
         # A whole pass is one compiled scan: the fastest way that FlowJAX has.
-        a_pass = jax.jit(lambda state: jax.lax.scan(step, state, batches)[0])
+        a_pass = jax.jit(lambda state, step=step: jax.lax.scan(step, state, batches)[0])
         score = jax.jit(log_prob)
         state = (parameters, optimizer.init(parameters))
         training = fastest(lambda: jax.block_until_ready(a_pass(state)))
@@ -114,11 +90,5 @@ def jax_flows():
         count = sum(array.size for array in jax.tree.leaves(parameters))
         say("flowjax", family, count, training, density)
 
-    options = {"base_dist": base, "flow_layers": LAYERS, "nn_width": HIDDEN, "nn_depth": 2}
-    spline = RationalQuadraticSpline(knots=8, interval=5)
-    run("realnvp", coupling_flow(key, transformer=Affine(), **options))
-    run("maf", masked_autoregressive_flow(key, transformer=Affine(), **options))
-    run("spline", coupling_flow(key, transformer=spline, **options))
 
-
-{"torch": torch_flows, "jax": jax_flows}[LIBRARY]()
+{"torch": torch_speed, "jax": jax_speed}[LIBRARY]()

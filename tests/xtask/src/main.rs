@@ -197,6 +197,22 @@ enum Bench {
     Train(Speed),
     /// Readings a second in scoring, by family and number format, with the device's bits
     Score(Speed),
+    /// Seconds of training until held-out rows are as probable as other libraries find them, which it installs
+    Reach {
+        /// Also measures density/power and density/gas of this folder, with train.csv and val.csv [default: the bundled set
+        /// alone]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Only these families [default: maf,spline]
+        #[arg(long, value_name = "FAMILY,..", value_delimiter = ',', value_enum, hide_possible_values = true)]
+        family: Vec<Family>,
+        /// Seconds of training that each flow of another library has, at each of two learning rates
+        #[arg(long, value_name = "N", default_value_t = 30.0)]
+        seconds: f64,
+        /// Writes the curves as JSON
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Instructions of layers and log-determinants on emulated cores, by the number of features
     Cost {
         /// Writes the figures as JSON
@@ -272,6 +288,9 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Bench { what: Bench::Train(arguments) } => speed::train(&arguments.into()),
         Command::Bench { what: Bench::Score(arguments) } => speed::score(&arguments.into()),
+        Command::Bench { what: Bench::Reach { data, family, seconds, json } } => {
+            speed::reach::run(&speed::reach::Request { data, families: family, seconds, json })
+        }
         Command::Bench { what: Bench::Cost { json } } => bench::cost(json.as_deref()),
         Command::Gallery { out, family, density, quick } => {
             gallery::run(&gallery::Options { out, families: family, densities: density, quick })

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, ensure};
-use flowlet_trainer::data::{Matrix, Readings, Roles, Split, SplitOptions, Table};
+use flowlet_trainer::data::{Matrix, Readings, Roles, Split, SplitOptions, Table, quantization_steps};
 use flowlet_trainer::fitting::{Fitted, fit};
 use flowlet_trainer::train::{Architecture, Options};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use crate::setup;
 
@@ -90,6 +92,25 @@ impl Set {
         };
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, readings, split, calibration, test: test_rows, anomalous })
+    }
+
+    /// The rows that a fit trains on and those that it selects by, in units of standard deviations of the former. Rows of a
+    /// grid are spread over its cells, so that none of them is infinitely probable.
+    pub fn training_and_selection(&self) -> (Matrix, Matrix) {
+        let Self { readings, split, .. } = self;
+        let steps = quantization_steps(&readings.values.select(&split.train));
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut spread = |rows: &[usize]| {
+            let mut rows = readings.values.select(rows);
+            for row in rows.values_mut().chunks_exact_mut(steps.len()) {
+                row.iter_mut().zip(&steps).for_each(|(value, step)| *value += step * rng.random_range(-0.5..0.5));
+            }
+            rows
+        };
+        let [mut training, mut selection] = [spread(&split.train), spread(&split.selection)];
+        let moments = moments(&training);
+        [&mut training, &mut selection].into_iter().for_each(|rows| standardize(rows, &moments));
+        (training, selection)
     }
 
     /// Features.

@@ -86,7 +86,7 @@ fn read(path: &Path) -> Result<Model> {
 
 /// A table with its heading, as Markdown; the first column is text, the others are numbers.
 #[derive(Default)]
-pub struct Markdown(String);
+pub struct Markdown(pub String);
 
 impl Markdown {
     fn text(&mut self, text: &str) {
@@ -94,7 +94,7 @@ impl Markdown {
         self.0 += "\n\n";
     }
 
-    fn table(&mut self, heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    pub fn table(&mut self, heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
         self.0 += &format!("| {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len() - 1));
         for row in rows {
             self.0 += &format!("| {} |\n", row.join(" | "));

@@ -1,10 +1,11 @@
-//! `cargo xtask bench train` and `cargo xtask bench score`: how fast the host is, beside other libraries in the same run.
+//! `cargo xtask bench train`, `score` and `reach`: how fast the host is, beside other libraries in the same run.
 //!
 //! One job for all: 8 features, 6 layers, conditioners with two hidden layers of 32, 20,480 rows. Absolute rates are those of a
 //! machine and of who else uses it; the ratios and the share of the peak are what counts.
 
 mod peak;
 mod peers;
+pub mod reach;
 mod score;
 mod train;
 

@@ -1,5 +1,6 @@
 //! Other libraries on the same job, by `tests/peers/speed/speed.py`.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -21,12 +22,17 @@ pub struct Peer {
     pub scores_per_second: f64,
 }
 
+/// A Python with the other libraries, installed if need be.
+pub fn python() -> Result<PathBuf> {
+    let folder = setup::target_directory().join("peers-speed");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    setup::virtual_environment(&folder.join("venv"), &setup::root().join("tests/peers/speed/requirements.txt"))
+}
+
 /// Runs FlowJAX, then zuko and normflows, one after the other.
 pub fn run() -> Result<Vec<Peer>> {
     let sources = setup::root().join("tests/peers/speed");
-    let folder = setup::target_directory().join("peers-speed");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let python = setup::virtual_environment(&folder.join("venv"), &sources.join("requirements.txt"))?;
+    let python = python()?;
     let mut peers = Vec::new();
     for library in ["jax", "torch"] {
         eprintln!("measuring the flows of {library}");

@@ -23,6 +23,14 @@ pub struct ScoringError {
 pub fn assess(model: &Model, readings: &Matrix) -> Result<Vec<Assessment>, ScoringError> {
     let scorer = model.scorer();
     let rows: Vec<&[f32]> = readings.iter_rows().collect();
-    let said: Vec<_> = rows.par_chunks(ROWS).flat_map_iter(|rows| scorer.assess_rows(rows)).collect();
-    said.into_iter().enumerate().map(|(row, said)| said.map_err(|reason| ScoringError { row, reason })).collect()
+    let block = |(number, rows): (usize, &[&[f32]])| {
+        let said = scorer.assess_rows(rows).into_iter().enumerate();
+        said.map(|(row, said)| said.map_err(|reason| ScoringError { row: number * ROWS + row, reason })).collect()
+    };
+    let blocks: Vec<Result<Vec<Assessment>, _>> = rows.par_chunks(ROWS).enumerate().map(block).collect();
+    let mut all = Vec::with_capacity(rows.len());
+    for block in blocks {
+        all.extend(block?);
+    }
+    Ok(all)
 }

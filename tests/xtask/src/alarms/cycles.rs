@@ -126,7 +126,7 @@ pub fn run(request: &Request) -> Result<()> {
         test: &test,
         normal: &normal,
     });
-    request.output.write("cycles", &text, &svg(&[panel(best, &promises, &test)], 1, (0.005, 0.6))?)
+    request.output.write("cycles", &text, &svg(&[panel(best, &promises, &test)], 1)?)
 }
 
 fn word(family: Family) -> String {
@@ -336,9 +336,6 @@ fn panel(best: &Fit, promises: &[Promise], test: &Test) -> Panel {
         let points = reached.map(|rate| (*rate, test.rate(&promise.alarms(*rate), None)));
         (promise.name.clone(), points.collect())
     };
-    Panel {
-        title: "healthy cycles of the test".to_owned(),
-        lines: [seconds].into_iter().chain(promises.iter().map(of)).collect(),
-        band: Vec::new(),
-    }
+    let lines = [seconds].into_iter().chain(promises.iter().map(of)).collect();
+    Panel::rates("healthy cycles of the test".to_owned(), (0.005, 0.6), lines)
 }

@@ -1,5 +1,8 @@
 //! `cargo xtask bench process`: faults of a chemical process, by a flow and by the charts that process control knows.
 
+mod delays;
+mod rules;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +12,8 @@ use flowlet_trainer::metrics::auroc;
 use flowlet_trainer::scoring::assess;
 use flowlet_trainer::tail::Tail;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use delays::Delays;
 
 use super::plot::{Panel, svg};
 use super::{FALSE_ALARM_RATE, Markdown, Output, percent, ratio, share_above};
@@ -68,9 +73,11 @@ pub fn run(request: &Request) -> Result<()> {
     let (normal_t2, normal_spe) = components.charts(&normal.values);
     let (t2, spe) = components.charts(&rows);
     let charts = [flow, chart("T²", normal_t2, t2, &runs)?, chart("SPE", normal_spe, spe, &runs)?];
-    let retained = components.loadings.ncols();
-    let table = table(request, &charts, &runs, (train.values.rows(), normal.values.rows(), retained));
-    request.output.write("process", &table, &svg(&[panel(&charts, &runs)], 1, (0.002, 0.4))?)
+    let delays = Delays::new(&charts[0].scores, &runs)?;
+    let counts = (train.values.rows(), normal.values.rows(), components.loadings.ncols());
+    let table = table(request, &charts, &delays, &runs, counts);
+    let picture = svg(&[panel(&charts, &runs), delays.panel(request.minutes)], 2)?;
+    request.output.write("process", &table, &picture)
 }
 
 fn label(table: &Table) -> Option<String> {
@@ -215,12 +222,13 @@ fn panel(charts: &[Chart], runs: &[Run]) -> Panel {
         };
         (chart.name.to_owned(), rates.iter().map(point).collect())
     };
-    Panel { title: "rows before the fault".to_owned(), lines: charts.iter().map(line).collect(), band: Vec::new() }
+    Panel::rates("rows before the fault".to_owned(), (0.002, 0.4), charts.iter().map(line).collect())
 }
 
 fn table(
     request: &Request,
     charts: &[Chart],
+    delays: &Delays,
     runs: &[Run],
     (train, normal, retained): (usize, usize, usize),
 ) -> String {
@@ -267,7 +275,11 @@ false one; {IN_A_ROW} in a row seldom are."
     text.table(&heads, detections(request, charts, runs, |chart, number| chart.by_others[number]));
     text.text("Limits by normal_test.csv:");
     text.table(&heads, detections(request, charts, runs, |chart, _| chart.threshold));
-    text.text("![expected against realized rates before the fault](process.svg)");
+    delays.report(&mut text, runs, request.minutes);
+    text.text(
+        "![expected against realized rates before the fault, and median delays by rule over the realized rate of false alarms](process.svg)",
+    );
+    text.text("What is 0 or beyond an axis is drawn at its end.");
     text.0.trim_end().to_owned() + "\n"
 }
 

@@ -57,7 +57,7 @@ pub fn run(request: &Request) -> Result<()> {
         .iter()
         .map(|folder| measure(folder, request).with_context(|| folder.display().to_string()))
         .collect::<Result<Vec<_>>>()?;
-    let picture = svg(&figures.iter().map(panel).collect::<Vec<_>>(), 4, (RATES[0] / 3.0, 0.4))?;
+    let picture = svg(&figures.iter().map(panel).collect::<Vec<_>>(), 4)?;
     request.output.write("rates", &table(&figures, request.divisions), &picture)
 }
 
@@ -142,11 +142,9 @@ fn panel(figure: &Figure) -> Panel {
         (name.to_owned(), points.collect())
     };
     let band = (0..RATES.len()).filter_map(|rate| figure.interval(rate).map(|(low, high)| (RATES[rate], low, high)));
-    Panel {
-        title: format!("{} ({} and {} rows)", figure.set, figure.calibration, figure.test),
-        lines: vec![line("int8", 0), line("f32", 1)],
-        band: band.collect(),
-    }
+    let title = format!("{} ({} and {} rows)", figure.set, figure.calibration, figure.test);
+    let lines = vec![line("int8", 0), line("f32", 1)];
+    Panel { band: band.collect(), ..Panel::rates(title, (RATES[0] / 3.0, 0.4), lines) }
 }
 
 fn table(figures: &[Figure], divisions: u64) -> String {

@@ -15,67 +15,74 @@ pub(super) fn mean(window: &[f32]) -> f32 {
     first + window.iter().fold(0.0, |sum, value| sum + (*value - first)) / window.len() as f32
 }
 
-/// Moments about the mean, in one pass after that of the mean.
-struct Moments {
-    mean: f32,
-    second: f32,
-    third: f32,
-    fourth: f32,
+/// The mean of a function of each value.
+#[inline]
+fn average(window: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    window.iter().fold(0.0, |sum, value| sum + of(*value)) / window.len() as f32
 }
 
-impl Moments {
-    #[inline]
-    fn new(window: &[f32]) -> Self {
-        let mean = mean(window);
-        let (mut second, mut third, mut fourth) = (0.0, 0.0, 0.0);
-        for value in window {
-            let away = *value - mean;
-            let square = away * away;
-            second += square;
-            third += square * away;
-            fourth += square * square;
-        }
-        let n = window.len() as f32;
-        Self { mean, second: second / n, third: third / n, fourth: fourth / n }
+/// The lowest value and the highest one.
+#[inline]
+fn extremes(window: &[f32]) -> (f32, f32) {
+    window.iter().fold((f32::MAX, f32::MIN), |(low, high), value| {
+        (if *value < low { *value } else { low }, if *value > high { *value } else { high })
+    })
+}
+
+/// How often the sign changes, less the mean.
+#[inline]
+fn crossings(window: &[f32], mean: f32) -> u32 {
+    let (mut crossings, mut before) = (0, 0.0_f32);
+    for value in window {
+        let away = *value - mean;
+        crossings += u32::from((away > 0.0 && before < 0.0) || (away < 0.0 && before > 0.0));
+        before = if away == 0.0 { before } else { away };
     }
+    crossings
 }
 
 /// Writes the statistics whose bits are set, and returns how many. `smoothed` is the value of [`Statistic::Smoothed`]; the centroid
 /// is left for the spectrum to write.
+///
+/// Each sum is a pass of its own, which only a statistic that needs it takes: without an FPU a pass is what a statistic costs.
 #[inline]
 pub(super) fn write(window: &[f32], statistics: u32, smoothed: f32, out: &mut [f32]) -> usize {
+    use Statistic::{Crest, Deviation, Kurtosis, Mean, PeakToPeak, Rms, Skewness, Slope, ZeroCrossings};
     let wants = |statistic: Statistic| statistics & statistic.bit() != 0;
+    let any = |of: &[Statistic]| of.iter().any(|statistic| wants(*statistic));
     let n = window.len() as f32;
-    let moments = Moments::new(window);
-    let (mut squares, mut low, mut high) = (0.0_f32, f32::MAX, f32::MIN);
-    let (mut crossings, mut before) = (0_u32, 0.0_f32);
-    let (mut slope, middle) = (0.0_f32, 0.5 * (n - 1.0));
-    for (index, value) in window.iter().enumerate() {
-        squares += *value * *value;
-        low = if *value < low { *value } else { low };
-        high = if *value > high { *value } else { high };
-        let away = *value - moments.mean;
-        crossings += u32::from((away > 0.0 && before < 0.0) || (away < 0.0 && before > 0.0));
-        before = if away == 0.0 { before } else { away };
-        slope += (index as f32 - middle) * *value;
-    }
-    let rms = sqrt(squares / n);
+    let mean = if any(&[Mean, Deviation, Skewness, Kurtosis, ZeroCrossings]) { mean(window) } else { 0.0 };
+    let moment = |needed: bool, power: fn(f32) -> f32| {
+        if needed { average(window, |value| power(value - mean)) } else { 0.0 }
+    };
+    let second = moment(any(&[Deviation, Skewness, Kurtosis]), |away| away * away);
+    let third = moment(wants(Skewness), |away| away * away * away);
+    let fourth = moment(wants(Kurtosis), |away| (away * away) * (away * away));
+    let rms = if any(&[Rms, Crest]) { sqrt(average(window, |value| value * value)) } else { 0.0 };
+    let (low, high) = if any(&[PeakToPeak, Crest]) { extremes(window) } else { (0.0, 0.0) };
+    let crossings = if wants(ZeroCrossings) { crossings(window, mean) } else { 0 };
+    let slope = if wants(Slope) {
+        let middle = 0.5 * (n - 1.0);
+        window.iter().enumerate().fold(0.0, |sum, (index, value)| sum + (index as f32 - middle) * *value)
+    } else {
+        0.0
+    };
     let largest = if -low > high { -low } else { high };
-    let deviation = sqrt(moments.second);
-    let varies = moments.second > 0.0;
+    let deviation = sqrt(second);
+    let varies = second > 0.0;
     let last = window.last().copied().unwrap_or(0.0);
     let previous = window.len().checked_sub(2).and_then(|index| window.get(index)).copied().unwrap_or(last);
     let values = [
-        (Statistic::Mean, moments.mean),
-        (Statistic::Rms, rms),
-        (Statistic::Deviation, deviation),
-        (Statistic::PeakToPeak, high - low),
-        (Statistic::Crest, if rms > 0.0 { largest / rms } else { 0.0 }),
-        (Statistic::Skewness, if varies { moments.third / (moments.second * deviation) } else { 0.0 }),
-        (Statistic::Kurtosis, if varies { moments.fourth / (moments.second * moments.second) } else { 0.0 }),
-        (Statistic::ZeroCrossings, if n > 1.0 { crossings as f32 / (n - 1.0) } else { 0.0 }),
+        (Mean, mean),
+        (Rms, rms),
+        (Deviation, deviation),
+        (PeakToPeak, high - low),
+        (Crest, if rms > 0.0 { largest / rms } else { 0.0 }),
+        (Skewness, if varies { third / (second * deviation) } else { 0.0 }),
+        (Kurtosis, if varies { fourth / (second * second) } else { 0.0 }),
+        (ZeroCrossings, if n > 1.0 { crossings as f32 / (n - 1.0) } else { 0.0 }),
         // The sum of squares of the places about their middle is n (n² - 1) / 12.
-        (Statistic::Slope, if n > 1.0 { slope * 12.0 / (n * (n * n - 1.0)) } else { 0.0 }),
+        (Slope, if n > 1.0 { slope * 12.0 / (n * (n * n - 1.0)) } else { 0.0 }),
         (Statistic::Centroid, 0.0),
         (Statistic::Last, last),
         (Statistic::Difference, last - previous),

@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod gallery;
 pub mod jobs;
 pub mod models;
+pub mod stream;
 pub mod variational;
 pub mod vectors;
 pub mod words;

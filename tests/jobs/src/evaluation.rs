@@ -153,7 +153,7 @@ pub fn nothing(_: &[u8], point: &[f32], results: &mut [f32]) -> Option<usize> {
 /// Parameters of no layer: so many numbers.
 #[derive(FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct Numbers<const N: usize>([f32; N]);
+pub struct Numbers<const N: usize>(pub [f32; N]);
 
 impl<const N: usize> Layer for Numbers<N> {
     const SCHEMA: Schema = Schema::Layer(

@@ -6,12 +6,14 @@ mod costs;
 mod elementary;
 mod evaluation;
 mod families;
+mod features;
 mod kernels;
 
 pub use {
     costs::COSTS,
     elementary::ELEMENTARY,
     families::{FAMILIES, FIXED, FLOATS, QUANTIZED},
+    features::FEATURES,
     kernels::KERNELS,
 };
 

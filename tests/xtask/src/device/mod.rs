@@ -1,6 +1,7 @@
-//! `cargo xtask bench device`: what kernels and a whole score cost on emulated devices.
+//! `cargo xtask bench device`: what kernels, a whole score and a watched stream cost on emulated devices.
 
 mod models;
+mod stream;
 
 use std::fmt::Write;
 use std::fs;
@@ -43,6 +44,7 @@ struct Figure {
     code_bytes: Option<i64>,
     model_bytes: usize,
     stack_bytes: u32,
+    /// RAM for variables: of a stream, its state.
     static_bytes: i64,
 }
 
@@ -61,7 +63,7 @@ pub fn bench(request: &Request) -> Result<()> {
     let file = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let committed = Model::from_bytes(&file).with_context(|| path.display().to_string())?;
     for board in Board::ALL {
-        figures.extend(alone(board, "kernels", KERNELS)?);
+        figures.extend(alone(board, "kernels", KERNELS, POINTS)?);
         let firmware = build(&Build { board, ..Build::default() })?;
         let baseline = build(&Build { board, baseline: true, ..Build::default() })?;
         figures.push(score(board, "score coupling int8", &committed, &firmware, &baseline)?);
@@ -70,8 +72,9 @@ pub fn bench(request: &Request) -> Result<()> {
             figures.extend(others(board)?);
         }
         if in_full(board) {
-            figures.extend(alone(board, "elementary", ELEMENTARY)?);
+            figures.extend(alone(board, "elementary", ELEMENTARY, POINTS)?);
         }
+        figures.extend(stream::figures(board)?);
     }
     println!("{}", markdown(&figures));
     if let Some(path) = &request.json {
@@ -81,13 +84,13 @@ pub fn bench(request: &Request) -> Result<()> {
     request.check.as_deref().map_or(Ok(()), |path| compare(&figures, path))
 }
 
-/// Every job alone on one board; what the call costs besides is subtracted.
-fn alone(board: Board, example: &'static str, jobs: &'static [&'static [Job]]) -> Result<Vec<Figure>> {
+/// Every job alone on one board, at so many points; what the call costs besides is subtracted.
+fn alone(board: Board, example: &'static str, jobs: &'static [&'static [Job]], points: usize) -> Result<Vec<Figure>> {
     let firmware = build(&Build { board, example: Some(example), ..Build::default() })?;
-    let tasks = Task::all(jobs, POINTS, ordinary_point, &mut ChaCha8Rng::seed_from_u64(0));
+    let tasks = Task::all(jobs, points, ordinary_point, &mut ChaCha8Rng::seed_from_u64(0));
     let counted = Options { count: Some("flowlet_evaluate".to_owned()), ..Options::default() };
     let (results, outcome) = on_device(Backend::Rsemu, &firmware, &tasks, &counted)?;
-    let mut calls = outcome.calls.chunks_exact(POINTS);
+    let mut calls = outcome.calls.chunks_exact(points);
     let mut figures = Vec::new();
     for (pair, results) in tasks.chunks_exact(2).zip(results.chunks_exact(2)) {
         let [_, task] = pair else { bail!("a job has none for what it costs besides") };
@@ -161,8 +164,8 @@ fn markdown(figures: &[Figure]) -> String {
     for board in Board::ALL {
         let _ = writeln!(
             text,
-            "| {} | instructions | most | a multiply-accumulate | modelled cycles | a multiply-accumulate | code | model | stack |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|",
+            "| {} | instructions | most | a multiply-accumulate | modelled cycles | a multiply-accumulate | code | model | stack | state |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             board.core()
         );
         for figure in figures.iter().filter(|figure| figure.core == board.core()) {
@@ -172,7 +175,7 @@ fn markdown(figures: &[Figure]) -> String {
             };
             let _ = writeln!(
                 text,
-                "| {} | {:.0} | {} | {} | {:.0} | {} | {} | {} | {} |",
+                "| {} | {:.0} | {} | {} | {:.0} | {} | {} | {} | {} | {} |",
                 figure.what,
                 figure.instructions,
                 figure.instructions_max,
@@ -182,6 +185,7 @@ fn markdown(figures: &[Figure]) -> String {
                 figure.code_bytes.map_or(String::new(), |bytes| bytes.to_string()),
                 figure.model_bytes,
                 figure.stack_bytes,
+                if figure.static_bytes == 0 { String::new() } else { figure.static_bytes.to_string() },
             );
         }
         text.push('\n');

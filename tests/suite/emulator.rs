@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flowlet_jobs::arithmetic;
-use flowlet_tests::emulator::{Backend, Board, Build, Exit, Image, Options, Outcome, Script, build, everywhere, run};
+use flowlet_tests::emulator::{
+    Backend, Board, Build, Clock, Exit, Image, Options, Outcome, Script, build, everywhere, run,
+};
 
 /// A firmware that does what it is told, for each board.
 static PROBES: LazyLock<[Image; Board::ALL.len()]> = LazyLock::new(|| {
@@ -42,15 +44,31 @@ fn a_failing_firmware_fails_the_run() {
 
 #[test]
 fn a_firmware_that_does_not_end_is_ended() {
-    let options = Options { instructions: 1_000_000, timeout: Duration::from_secs(2), count: None };
+    let options = Options { instructions: 1_000_000, timeout: Duration::from_secs(2), ..Options::default() };
     for board in Board::ALL {
         assert_eq!(tell((board, Backend::Rsemu), b"l", &options).0.exit, Exit::InstructionLimit);
         assert_eq!(tell((board, Backend::Rsemu), b"s", &options).0.exit, Exit::Asleep);
         assert_eq!(tell((board, Backend::Rsemu), b"", &options).0.exit, Exit::Asleep);
     }
-    let hasty = Options { instructions: u64::MAX, timeout: Duration::from_millis(10), count: None };
+    let hasty = Options { instructions: u64::MAX, timeout: Duration::from_millis(10), ..Options::default() };
     for place in everywhere() {
         assert_eq!(tell(place, b"l", &hasty).0.exit, Exit::Timeout, "{place:?}");
+    }
+}
+
+#[test]
+fn with_a_clock_bytes_take_their_time_and_arrive_all_the_same() {
+    let clock = Clock { hertz: 16_000_000, baud: 115_200 };
+    let text: Vec<u8> = (1..=200).collect();
+    let command = [b"e", &text[..], b"\0"].concat();
+    let options = Options { clock: Some(clock), ..Options::default() };
+    for board in Board::ALL {
+        let (outcome, received) = tell((board, Backend::Rsemu), &command, &options);
+        // The last one may not have left when the device ends.
+        assert_eq!(received, text[..received.len()], "{board}");
+        assert!(outcome.exit.success() && received.len() + 1 >= text.len(), "{board}: {:?}", outcome.exit);
+        let cycles = outcome.counts.expect("rsemu counts").cycles;
+        assert!(cycles >= command.len() as u64 * clock.byte(), "{board}: {cycles}");
     }
 }
 

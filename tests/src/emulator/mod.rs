@@ -14,6 +14,8 @@
 //! - rsemu's Cortex-M0 is a Cortex-M4 without an FPU that traps unaligned accesses: it also runs what a Cortex-M0 does not have, which a
 //!   compiler for a Cortex-M0 does not emit. Its cycles are a Cortex-M4's.
 //! - rsemu's Cortex-M33 has no TrustZone: it runs what QEMU's runs on the secure side. Its RISC-V core traps unaligned accesses.
+//! - rsemu forgets the flags of a floating-point comparison in an interrupt whose frame is lazy (`FPCCR.LSPEN`), and what
+//!   is left of an IT block in any interrupt. So here frames are whole, and interrupts wait for the end of an IT block.
 //! - A modelled cycle of the RISC-V core is an access to the bus, of instructions or data.
 //! - rsemu has UART0 and no other peripheral outside the core. It knows the semihosting calls that a Rust firmware makes
 //!   to write and to exit; any other one ends the run with an error that names it.
@@ -21,8 +23,9 @@
 //!   instructions in rsemu, and emulated nanoseconds in QEMU.
 //! - rsemu ends a run whose stack has grown into the firmware's variables with an error; QEMU lets it go on.
 //! - rsemu's cycles are no prediction for silicon: its model charges every load two cycles.
-//! - Neither models the baud rate: a byte that the host sends arrives as soon as the one before has been read. So a
-//!   device can be flooded, but its UART never overruns.
+//! - Without an [`Options::clock`] a byte that the host sends arrives as soon as the one before has been read, so a device can be
+//!   flooded, but its UART never overruns. With one, in rsemu, bytes take their time in both directions, and overrun a UART that
+//!   is not read. QEMU has none.
 //!
 //! A device talks to a [`Peer`] on the host. The peer is asked for bytes, and handed the device's, in one thread, so a
 //! conversation is reproducible.
@@ -33,6 +36,7 @@ mod conversation;
 mod firmware;
 mod image;
 mod logs;
+mod paced;
 mod peer;
 mod qemu;
 mod rsemu;
@@ -51,6 +55,7 @@ pub use calls::{Call, CallCounts};
 pub use conversation::{Answers, Conversation};
 pub use firmware::{Build, build, install};
 pub use image::{Image, Segment};
+pub use paced::{Paced, Pacing};
 pub use peer::{Peer, Script};
 pub use size::{Cost, Sections};
 
@@ -124,11 +129,29 @@ pub struct Options {
     pub timeout: Duration,
     /// Counts each call of the function with this symbol (rsemu).
     pub count: Option<String>,
+    /// Lets bytes take their time (rsemu).
+    pub clock: Option<Clock>,
+}
+
+/// Time on the UART's line, as the device's instructions go by: an instruction is taken for a cycle, which is less than most cores need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Cycles of the core in a second.
+    pub hertz: u64,
+    /// Bits of the line in a second; a byte takes ten.
+    pub baud: u64,
+}
+
+impl Clock {
+    /// Cycles that a byte is on the line.
+    pub fn byte(self) -> u64 {
+        10 * self.hertz / self.baud
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { instructions: 100_000_000_000, timeout: Duration::from_secs(600), count: None }
+        Self { instructions: 100_000_000_000, timeout: Duration::from_secs(600), count: None, clock: None }
     }
 }
 

@@ -5,6 +5,10 @@
 /// Only received bytes may change what a peer wants to send: after [`Peer::transmit`] has returned `None` it is asked
 /// again only when the device has sent something.
 pub trait Peer {
+    /// How many cycles of the run's [`Clock`](super::Clock) have passed, if it has one. Told before each [`Peer::transmit`], which is then
+    /// asked whenever the line is free.
+    fn at(&mut self, _cycles: u64) {}
+
     /// The next byte for the device, if there is one now.
     fn transmit(&mut self) -> Option<u8>;
 

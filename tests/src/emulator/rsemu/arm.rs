@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ::rsemu::core::space::{AddressSpace, MemAttrs};
 use ::rsemu::core::value::Width;
-use ::rsemu::cpu::arm::v7m::sys::ccr;
-use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Extensions, Regs};
+use ::rsemu::cpu::arm::v7m::sys::{ccr, fpccr};
+use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Extensions, Regs, xpsr};
 
 use super::{Core, Step};
 use crate::emulator::Board;
@@ -18,6 +18,8 @@ pub(super) struct Arm {
     core: ArmV7m,
     memory: Arc<AddressSpace>,
     interrupt: u16,
+    /// An interrupt that waits for the end of an IT block.
+    waiting: bool,
     now: Regs,
 }
 
@@ -40,8 +42,11 @@ impl Arm {
         if board == Board::Microbit {
             core.with_sys(|system| system.ccr |= ccr::UNALIGN_TRP);
         }
+        // An exception resets FPSCR, and its return restores that only from a whole frame: where frames are lazy, an interrupt between a
+        // comparison and what asks for its outcome would change it.
+        core.with_sys(|system| system.fpccr &= !fpccr::LSPEN);
         let now = core.regs();
-        Self { core, memory: Arc::clone(memory), interrupt, now }
+        Self { core, memory: Arc::clone(memory), interrupt, waiting: false, now }
     }
 
     /// What the step between two states was. The order matters: most steps are instructions, and are known by their PC.
@@ -75,6 +80,11 @@ impl Core for Arm {
 
     #[inline]
     fn step(&mut self) -> (Step, u64) {
+        // An exception's frame has no place for what is left of an IT block, as that of a core has.
+        if self.waiting && self.now.xpsr & xpsr::IT_MASK == 0 {
+            self.waiting = false;
+            self.core.set_irq(self.interrupt, true);
+        }
         let cycles = self.core.step();
         let after = self.core.regs();
         let before = std::mem::replace(&mut self.now, after);
@@ -86,7 +96,10 @@ impl Core for Arm {
     }
 
     fn interrupt(&mut self, asserted: bool) {
-        self.core.set_irq(self.interrupt, asserted);
+        self.waiting = asserted;
+        if !asserted {
+            self.core.set_irq(self.interrupt, false);
+        }
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::calls::{CallCounter, View};
 use super::semihosting::{self, Effect};
-use super::uart::{self, Uart};
+use super::uart::{self, Uart, Wire};
 use super::{Board, Counts, Exit, Image, Options, Outcome, Peer, logs};
 
 /// Where the linker scripts of the runtimes end the firmware's variables.
@@ -140,12 +140,21 @@ impl Machine<'_> {
     fn exit(&mut self, core: &mut impl Core, peer: &mut dyn Peer, options: &Options) -> Result<Exit> {
         let start = Instant::now();
         let mut exhausted = false;
+        let mut wire = options.clock.map(Wire::new);
+        // Instructions and cycles asleep: the time, where there is a clock.
+        let mut time: u64 = 0;
+        // Where there is time, the host may take some of it.
+        let sleep_limit = options.clock.map_or(SLEEP_LIMIT, |clock| 2 * clock.hertz);
         let mut asleep = 0;
         let mut steps: u64 = 0;
         let mut now = core.view();
         while self.instructions < options.instructions {
-            if self.uart.touched() {
-                core.interrupt(self.uart.service(peer, &mut exhausted));
+            match &mut wire {
+                None if self.uart.touched() => core.interrupt(self.uart.service(peer, &mut exhausted)),
+                Some(wire) if time >= wire.next || self.uart.touched() => {
+                    core.interrupt(self.uart.service_at(time, peer, wire));
+                }
+                _ => {}
             }
             let program = self.flash.get(now.pc.wrapping_sub(self.base) as usize..).unwrap_or_default();
             if core.calls_the_host(program) {
@@ -169,6 +178,7 @@ impl Machine<'_> {
             match step {
                 Step::Instruction => {
                     self.instructions += 1;
+                    time += 1;
                     asleep = 0;
                     if outside_interrupts {
                         self.calls.after(now, cycles);
@@ -176,8 +186,12 @@ impl Machine<'_> {
                 }
                 Step::ExceptionEntry => asleep = 0,
                 Step::Asleep => {
-                    asleep += cycles;
-                    if asleep > SLEEP_LIMIT {
+                    // Until something happens on the line, nothing else does.
+                    let skipped = wire.as_ref().map_or(0, |wire| wire.next.saturating_sub(time + cycles));
+                    self.cycles += skipped;
+                    time += cycles + skipped;
+                    asleep += cycles + skipped;
+                    if asleep > sleep_limit {
                         return Ok(if core.is_locked_up() { Exit::LockedUp } else { Exit::Asleep });
                     }
                 }

@@ -8,7 +8,9 @@ const CTRL: u64 = 0x08;
 const INTSTATUS: u64 = 0x0c;
 const BAUDDIV: u64 = 0x10;
 
+const STATE_TX_FULL: u32 = 1 << 0;
 const STATE_RX_FULL: u32 = 1 << 1;
+const STATE_RX_OVERRUN: u32 = 1 << 3;
 const CTRL_TX_ENABLE: u32 = 1 << 0;
 const CTRL_RX_ENABLE: u32 = 1 << 1;
 const CTRL_RX_INTERRUPT: u32 = 1 << 3;
@@ -25,8 +27,11 @@ impl Registers for Cmsdk {
     fn read(&mut self, line: &mut Line, offset: u64, debug: bool) -> Option<u32> {
         Some(match offset {
             DATA => line.take(debug).into(),
-            // The transmitter passes bytes on at once and is never full.
-            STATE => u32::from(line.received.is_some()) * STATE_RX_FULL,
+            STATE => {
+                u32::from(line.busy) * STATE_TX_FULL
+                    | u32::from(line.received.is_some()) * STATE_RX_FULL
+                    | u32::from(line.overrun) * STATE_RX_OVERRUN
+            }
             CTRL => self.ctrl,
             INTSTATUS => self.interrupts,
             BAUDDIV => self.bauddiv,
@@ -36,8 +41,9 @@ impl Registers for Cmsdk {
 
     fn write(&mut self, line: &mut Line, offset: u64, value: u32) -> Option<()> {
         match offset {
-            DATA if self.ctrl & CTRL_TX_ENABLE != 0 => line.sent.push(value as u8),
-            DATA | STATE => {}
+            DATA if self.ctrl & CTRL_TX_ENABLE != 0 => line.send(value as u8),
+            DATA => {}
+            STATE => line.overrun &= value & STATE_RX_OVERRUN == 0,
             CTRL => self.ctrl = value,
             INTSTATUS => self.interrupts &= !value,
             BAUDDIV => self.bauddiv = value,

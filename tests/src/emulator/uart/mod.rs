@@ -12,7 +12,7 @@ use ::rsemu::core::error::BusError;
 use ::rsemu::core::space::{AccessConstraints, MemAttrs, MemOps, MemResult};
 use ::rsemu::core::value::{Endian, Width};
 
-use super::{Board, Peer};
+use super::{Board, Clock, Peer};
 
 /// Size of a register window in bytes.
 pub(super) const LENGTH: u64 = 0x1000;
@@ -31,6 +31,9 @@ trait Registers: Debug + Send {
     /// A byte has been received.
     fn arrived(&mut self);
 
+    /// A byte that was sent has left.
+    fn departed(&mut self) {}
+
     /// Whether the interrupt is asserted.
     fn interrupt(&self) -> bool;
 }
@@ -44,9 +47,40 @@ struct Line {
     last: u8,
     /// Bytes sent since the last service.
     sent: Vec<u8>,
+    /// Whether bytes take time.
+    timed: bool,
+    /// Whether a byte that was sent has not left yet.
+    busy: bool,
+    /// Whether a byte has come before the one before it was read, which is lost.
+    overrun: bool,
+}
+
+/// When what happens on the line next, in cycles of a clock.
+#[derive(Debug)]
+pub(super) struct Wire {
+    /// Cycles of a byte.
+    byte: u64,
+    /// A byte on its way to the device, and when it is there.
+    arriving: Option<(u64, u8)>,
+    /// When the byte on its way to the host is there.
+    leaving: Option<u64>,
+    /// When there is something to do.
+    pub(super) next: u64,
+}
+
+impl Wire {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { byte: clock.byte().max(10), arriving: None, leaving: None, next: 0 }
+    }
 }
 
 impl Line {
+    /// Sends a byte.
+    fn send(&mut self, byte: u8) {
+        self.sent.push(byte);
+        self.busy = self.timed;
+    }
+
     /// Takes the received byte, or shows it only.
     fn take(&mut self, debug: bool) -> u8 {
         let byte = self.received.unwrap_or(self.last);
@@ -107,6 +141,38 @@ impl Uart {
                 registers.arrived();
             }
         }
+        registers.interrupt()
+    }
+
+    /// As [`Uart::service`], at a time of a clock: bytes take theirs.
+    pub(super) fn service_at(&self, now: u64, peer: &mut dyn Peer, wire: &mut Wire) -> bool {
+        self.touched.store(false, Ordering::Relaxed);
+        let (registers, line) = &mut *self.state();
+        line.timed = true;
+        if wire.leaving.is_some_and(|at| now >= at) {
+            wire.leaving = None;
+            line.busy = false;
+            registers.departed();
+            line.sent.drain(..).for_each(|byte| peer.receive(byte));
+        }
+        if line.busy && wire.leaving.is_none() {
+            wire.leaving = Some(now + wire.byte);
+        }
+        if let Some((at, byte)) = wire.arriving
+            && now >= at
+        {
+            wire.arriving = None;
+            line.overrun |= line.received.is_some();
+            line.received = Some(byte);
+            registers.arrived();
+        }
+        if wire.arriving.is_none() && registers.receives() {
+            peer.at(now);
+            wire.arriving = peer.transmit().map(|byte| (now + wire.byte, byte));
+        }
+        // A peer without a byte may have one a bit later.
+        let arriving = wire.arriving.map_or(now + wire.byte / 10, |(at, _)| at);
+        wire.next = wire.leaving.map_or(arriving, |at| at.min(arriving));
         registers.interrupt()
     }
 

@@ -1,4 +1,4 @@
-//! The UART of a Nordic nRF51, as the *nRF51 Series Reference Manual* describes it (version 3.0.1, chapter 29).
+//! The UART of a Nordic nRF51, as the *nRF51 Series Reference Manual* describes it (version 3.0.1, chapter 29), without its queue of six bytes.
 
 use super::{Line, Registers};
 
@@ -10,6 +10,7 @@ const RXDRDY: u64 = 0x108;
 const TXDRDY: u64 = 0x11c;
 const INTENSET: u64 = 0x304;
 const INTENCLR: u64 = 0x308;
+const ERRORSRC: u64 = 0x480;
 const ENABLE: u64 = 0x500;
 const PSELRTS: u64 = 0x508;
 const PSELRXD: u64 = 0x514;
@@ -20,6 +21,7 @@ const CONFIG: u64 = 0x56c;
 
 const INT_RXDRDY: u32 = 1 << 2;
 const INT_TXDRDY: u32 = 1 << 7;
+const ERROR_OVERRUN: u32 = 1 << 0;
 const ENABLED: u32 = 4;
 
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ impl Registers for Nrf51 {
             RXDRDY => self.rxdrdy,
             TXDRDY => self.txdrdy,
             INTENSET | INTENCLR => self.interrupts,
+            ERRORSRC => u32::from(line.overrun) * ERROR_OVERRUN,
             ENABLE => self.enable,
             _ => return None,
         })
@@ -52,11 +55,14 @@ impl Registers for Nrf51 {
             TXDRDY => self.txdrdy = value,
             INTENSET => self.interrupts |= value,
             INTENCLR => self.interrupts &= !value,
+            ERRORSRC => line.overrun &= value & ERROR_OVERRUN == 0,
             ENABLE => self.enable = value,
             TXD if self.transmitting => {
-                // The byte is on its way at once.
-                line.sent.push(value as u8);
-                self.txdrdy = 1;
+                line.send(value as u8);
+                // Without a clock the byte has left at once.
+                if !line.busy {
+                    self.departed();
+                }
             }
             // Pins, the baud rate and the parity change nothing here.
             TXD | PSELRTS..=PSELRXD | BAUDRATE | CONFIG => {}
@@ -71,6 +77,10 @@ impl Registers for Nrf51 {
 
     fn arrived(&mut self) {
         self.rxdrdy = 1;
+    }
+
+    fn departed(&mut self) {
+        self.txdrdy = 1;
     }
 
     fn interrupt(&self) -> bool {

@@ -7,7 +7,8 @@ const INTERRUPTS: u64 = 1;
 const LINE_STATUS: u64 = 5;
 
 const RECEIVED: u32 = 1 << 0;
-/// Bytes are on their way at once.
+/// Reading the register clears it.
+const OVERRUN: u32 = 1 << 1;
 const TRANSMITTER_EMPTY: u32 = 0b11 << 5;
 
 #[derive(Debug, Default)]
@@ -24,14 +25,19 @@ impl Registers for Ns16550 {
                 line.take(debug).into()
             }
             INTERRUPTS => self.enabled,
-            LINE_STATUS => TRANSMITTER_EMPTY | if line.received.is_some() { RECEIVED } else { 0 },
+            LINE_STATUS => {
+                let overrun = if line.overrun { OVERRUN } else { 0 };
+                line.overrun &= debug;
+                let empty = if line.busy { 0 } else { TRANSMITTER_EMPTY };
+                empty | overrun | if line.received.is_some() { RECEIVED } else { 0 }
+            }
             _ => return None,
         })
     }
 
     fn write(&mut self, line: &mut Line, offset: u64, value: u32) -> Option<()> {
         match offset {
-            DATA => line.sent.push(value as u8),
+            DATA => line.send(value as u8),
             INTERRUPTS => self.enabled = value,
             _ => return None,
         }

@@ -23,6 +23,7 @@ const STARTTX: usize = 0x008;
 const RXDRDY: usize = 0x108;
 const TXDRDY: usize = 0x11c;
 const INTENSET: usize = 0x304;
+const ERRORSRC: usize = 0x480;
 const ENABLE: usize = 0x500;
 const PSELTXD: usize = 0x50c;
 const PSELRXD: usize = 0x514;
@@ -31,6 +32,7 @@ const TXD: usize = 0x51c;
 const BAUDRATE: usize = 0x524;
 
 const INT_RXDRDY: u32 = 1 << 2;
+const ERROR_OVERRUN: u32 = 1 << 0;
 const ENABLED: u32 = 4;
 const BAUD_115200: u32 = 0x01d7_e000;
 
@@ -91,6 +93,11 @@ impl Transmitter {
 /// Without a device crate all interrupts come here; only the UART's is ever unmasked.
 #[exception]
 unsafe fn DefaultHandler(_number: i16) {
+    if read(ERRORSRC) & ERROR_OVERRUN != 0 {
+        // Writing the bit clears it.
+        write(ERRORSRC, ERROR_OVERRUN);
+        INBOX.note_overrun();
+    }
     while read(RXDRDY) != 0 {
         // Before the byte is read: the next one may be there at once.
         write(RXDRDY, 0);

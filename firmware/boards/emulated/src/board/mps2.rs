@@ -29,6 +29,7 @@ const BAUDDIV: usize = 0x10;
 
 const STATE_TX_FULL: u32 = 1 << 0;
 const STATE_RX_FULL: u32 = 1 << 1;
+const STATE_RX_OVERRUN: u32 = 1 << 3;
 const CTRL_TX_ENABLE: u32 = 1 << 0;
 const CTRL_RX_ENABLE: u32 = 1 << 1;
 const CTRL_RX_INTERRUPT: u32 = 1 << 3;
@@ -82,6 +83,11 @@ impl Transmitter {
 #[exception]
 unsafe fn DefaultHandler(_number: i16) {
     write(INTCLEAR, INT_RX);
+    if read(STATE) & STATE_RX_OVERRUN != 0 {
+        // Writing the bit clears it.
+        write(STATE, STATE_RX_OVERRUN);
+        INBOX.note_overrun();
+    }
     while read(STATE) & STATE_RX_FULL != 0 {
         INBOX.push(read(DATA) as u8);
     }

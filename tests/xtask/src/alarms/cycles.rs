@@ -337,5 +337,5 @@ fn panel(best: &Fit, promises: &[Promise], test: &Test) -> Panel {
         (promise.name.clone(), points.collect())
     };
     let lines = [seconds].into_iter().chain(promises.iter().map(of)).collect();
-    Panel::rates("healthy cycles of the test".to_owned(), (0.005, 0.6), lines)
+    Panel::rates("healthy cycles of the test".to_owned(), (0.003, 0.6), lines)
 }

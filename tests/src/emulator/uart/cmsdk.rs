@@ -28,9 +28,9 @@ impl Registers for Cmsdk {
         Some(match offset {
             DATA => line.take(debug).into(),
             STATE => {
-                u32::from(line.busy) * STATE_TX_FULL
-                    | u32::from(line.received.is_some()) * STATE_RX_FULL
-                    | u32::from(line.overrun) * STATE_RX_OVERRUN
+                [(line.busy, STATE_TX_FULL), (line.received.is_some(), STATE_RX_FULL), (line.overrun, STATE_RX_OVERRUN)]
+                    .into_iter()
+                    .fold(0, |state, (is, bit)| if is { state | bit } else { state })
             }
             CTRL => self.ctrl,
             INTSTATUS => self.interrupts,

@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::real::Real;
 use crate::schema::Schema;
+use crate::terms::Coordinates;
 
 /// The direction data -> base: what a log-density needs.
 ///
@@ -23,6 +24,29 @@ pub trait Inverse<const D: usize, const C: usize = 0, T: Real = f32> {
     /// (see [`Elementwise`](crate::Elementwise)), and finite otherwise. What `x` becomes where the density is 0 has no
     /// meaning.
     fn inverse(&self, x: &mut [T; D], context: &[T; C]) -> T;
+}
+
+/// A direction data -> base that maps each feature by itself and by features before it: the Jacobian is triangular,
+/// and each feature has a slope of its own.
+///
+/// That is what [`Flow::conditional_terms`](crate::Flow::conditional_terms) needs. Permutations are among these
+/// layers, since they only change which feature is next; whether a composition has one order is for
+/// [`Triangular::trace`] to tell.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not map each of {D} features by those before it, so the density is no product of conditional ones",
+    label = "needs `Triangular<{D}, {C}>`",
+    note = "masked autoregressive layers, element-wise ones, standardizations and permutations do, couplings and linear layers do not: \
+            `flowlet fit --family maf-spline --order fixed` makes such a flow"
+)]
+pub trait Triangular<const D: usize, const C: usize = 0, T: Real = f32>: Inverse<D, C, T> {
+    /// Maps `x` in place as [`Inverse::inverse`] does, to the bit, and adds to each log-slope, which go along with the
+    /// features, that of the map of its feature, ln ∂z/∂x in nats. Over all features that adds up to the
+    /// log-determinant, but for rounding.
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], context: &[T; C]);
+
+    /// Says which coordinates change places, and which are conditioned on which others; nothing, where each stays by
+    /// itself.
+    fn trace(&self, _: &mut Coordinates<'_>) {}
 }
 
 /// The direction base -> data: what sampling needs.
@@ -73,6 +97,24 @@ where
     }
 }
 
+impl<A, B, const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Chain<A, B>
+where
+    A: Triangular<D, C, T>,
+    B: Triangular<D, C, T>,
+{
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], context: &[T; C]) {
+        self.0.inverse_slopes(x, log_slopes, context);
+        self.1.inverse_slopes(x, log_slopes, context);
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        self.0.trace(coordinates);
+        self.1.trace(coordinates);
+    }
+}
+
 impl<A, B, const D: usize, const C: usize, T: Real> Forward<D, C, T> for Chain<A, B>
 where
     A: Forward<D, C, T>,
@@ -100,6 +142,25 @@ where
             log_det = log_det + layer.inverse(x, context);
         }
         log_det
+    }
+}
+
+impl<L, const N: usize, const D: usize, const C: usize, T: Real> Triangular<D, C, T> for [L; N]
+where
+    L: Triangular<D, C, T>,
+{
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], context: &[T; C]) {
+        for layer in self {
+            layer.inverse_slopes(x, log_slopes, context);
+        }
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        for layer in self {
+            layer.trace(coordinates);
+        }
     }
 }
 

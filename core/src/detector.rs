@@ -4,14 +4,15 @@ use core::borrow::Borrow;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::base::{Base, BaseRecord};
-use crate::bijector::{Inverse, Layer};
+use crate::base::{Base, BaseRecord, Independent};
+use crate::bijector::{Inverse, Layer, Triangular};
 use crate::calibration::Calibration;
 use crate::flow::{Flow, ReadingError};
 use crate::image;
 use crate::model_file::{self, Architecture, LoadError, stop};
 use crate::monitor::MonitorRecord;
 use crate::real::Scalar;
+use crate::terms::{Term, TermsError};
 
 /// What a detector says of a reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -195,6 +196,22 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
         let calibration = self.calibration.view();
         let (p_value, alarm) = (calibration.p_value::<T>(-log_prob), calibration.alarm(-log_prob));
         Ok(Assessment { log_prob, p_value, alarm })
+    }
+
+    /// What each feature contributes to a reading's log-density, given those before it, in the order of conditioning:
+    /// an exact account of [`Assessment::log_prob`], for flows whose layers keep one order of the features (see
+    /// [`terms`](crate::terms)). For others it does not compile.
+    ///
+    /// # Errors
+    /// [`TermsError::Reading`] as [`Detector::assess`]; [`TermsError::NoOrder`] for a flow whose permutations, which
+    /// are data, disagree on the order.
+    #[inline]
+    pub fn conditional_terms(&self, reading: &[T; D], context: &[T; C]) -> Result<[Term; D], TermsError>
+    where
+        L: Triangular<D, C, T>,
+        B: Independent<D, T>,
+    {
+        self.flow.conditional_terms(reading, context)
     }
 
     /// [`Detector::assess`] for slices, in f32 whatever the flow is scored in.

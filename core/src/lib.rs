@@ -62,11 +62,12 @@ pub mod real;
 pub mod registry;
 pub mod schema;
 pub mod signal;
+pub mod terms;
 pub mod text;
 pub mod univariate;
 
 pub use base::{Base, Mixture, StandardNormal, StudentT};
-pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Turned};
+pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Triangular, Turned};
 pub use calibration::Calibration;
 pub use conditioner::{
     Conditioner, Elu, Float, Gated, Int8, MaskedConditioner, MaskedFloat, MaskedInt8, Plain, Relu, Residual, Tanh,
@@ -83,4 +84,5 @@ pub use layers::{
 pub use layers::{Atanh, Elementwise, InverseSoftplus, Log, Logit, Power};
 pub use model_file::LoadError;
 pub use real::Real;
+pub use terms::{NoOrder, Term, TermsError};
 pub use univariate::{Additive, Affine, Monotone, Sigmoidal, Spline, Univariate, scale, spline};

@@ -14,7 +14,7 @@ pub mod standard_normal;
 pub mod student_t;
 
 pub use mixture::Mixture;
-pub use standard_normal::{StandardNormal, standard_normal_deviate, standard_normal_log_prob};
+pub use standard_normal::{StandardNormal, standard_normal_deviate, standard_normal_log_prob, standard_normal_terms};
 pub use student_t::StudentT;
 
 use rand_core::Rng;
@@ -33,6 +33,17 @@ pub trait Base<const D: usize, T: Real = f32> {
 
     /// One sample.
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> [T; D];
+}
+
+/// A base whose coordinates are independent: its density is a product of theirs.
+#[diagnostic::on_unimplemented(
+    message = "the coordinates of `{Self}` are not {D} independent ones, so the density is no product of conditional ones",
+    note = "`StandardNormal` and `StudentT` have independent coordinates, a `Mixture` has not"
+)]
+pub trait Independent<const D: usize, T: Real = f32>: Base<D, T> {
+    /// Adds each coordinate's log-density, in nats, to `log_probs`, and replaces the coordinate by the standard normal
+    /// deviate with as much probability below it.
+    fn terms(&self, z: &mut [T; D], log_probs: &mut [T; D]);
 }
 
 /// What the compiler knows of a base.

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use rand_core::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Base, BaseRecord, HALF_LN_TAU};
+use super::{Base, BaseRecord, HALF_LN_TAU, Independent};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Parameter, Record, Value};
@@ -58,6 +58,14 @@ pub fn standard_normal_log_prob<T: Real>(z: &[T]) -> T {
     T::from_f32(-0.5) * squares - constant
 }
 
+/// Adds each coordinate's log-density. They are standard normal deviates already.
+#[inline]
+pub fn standard_normal_terms<T: Real>(z: &[T], log_probs: &mut [T]) {
+    for (z, log_prob) in z.iter().zip(log_probs) {
+        *log_prob = *log_prob + standard_normal_log_prob(core::slice::from_ref(z));
+    }
+}
+
 /// A standard normal deviate from 32 uniform bits, by inversion: no loop, so nothing blocks on a broken generator, and
 /// one deviate for each word, so a stream of them is reproducible.
 #[inline]
@@ -70,7 +78,7 @@ pub fn standard_normal_deviate<T: Real, E: Elementary<T>>(bits: u32) -> T {
 
 /// The z ≥ 0 that a standard normal variable exceeds with probability `tail` in (0, 1/2]. Wichura, "Algorithm AS 241:
 /// the percentage points of the normal distribution", Applied Statistics 37, 1988, PPND7: relative error about 1e-7.
-fn upper_quantile<T: Real, E: Elementary<T>>(tail: T) -> T {
+pub(super) fn upper_quantile<T: Real, E: Elementary<T>>(tail: T) -> T {
     let polynomial = |coefficients: &[f32], r: T| {
         let mut sum = T::ZERO;
         for coefficient in coefficients {
@@ -105,6 +113,13 @@ impl<const D: usize, T: Real, E: Elementary<T>> Base<D, T> for StandardNormal<D,
     #[inline]
     fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> [T; D] {
         core::array::from_fn(|_| standard_normal_deviate::<T, E>(rng.next_u32()))
+    }
+}
+
+impl<const D: usize, T: Real, E: Elementary<T>> Independent<D, T> for StandardNormal<D, E> {
+    #[inline]
+    fn terms(&self, z: &mut [T; D], log_probs: &mut [T; D]) {
+        standard_normal_terms(z, log_probs);
     }
 }
 

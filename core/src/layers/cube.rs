@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Mixing, Parameter, Record, Schema, Value};
@@ -67,6 +67,14 @@ pub fn inverse<T: Real, E: Elementary<T>>(x: &mut [T]) -> T {
     log_det
 }
 
+/// Data -> base, in place; adds each feature's log-slope.
+#[inline]
+pub fn inverse_slopes<T: Real, E: Elementary<T>>(x: &mut [T], log_slopes: &mut [T]) {
+    for (x, sum) in x.iter_mut().zip(log_slopes) {
+        *sum = *sum + inverse::<T, E>(core::slice::from_mut(x));
+    }
+}
+
 /// Base -> data, in place; returns the log-determinant.
 #[inline]
 pub fn forward<T: Real, E: Elementary<T>>(z: &mut [T]) -> T {
@@ -82,6 +90,13 @@ impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Inverse<D, C, T>
     #[inline]
     fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
         inverse::<T, E>(x)
+    }
+}
+
+impl<E: Elementary<T>, const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Cube<E> {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], _: &[T; C]) {
+        inverse_slopes::<T, E>(x, log_slopes);
     }
 }
 

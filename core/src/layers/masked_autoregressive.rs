@@ -15,11 +15,12 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::conditioner::{Autoregress, MaskedConditioner, Masks};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Field, Mixing, Parameter, Record, Schema, Value};
+use crate::terms::Coordinates;
 use crate::text::Text;
 use crate::univariate::{Affine, Monotone, Univariate, stride};
 
@@ -121,15 +122,39 @@ impl<U, N> MaskedAutoregressiveView<U, N> {
         U: Monotone<T, E>,
     {
         let mut log_det = T::ZERO;
+        self.inverse_each(x, context, |_, log_slope| log_det = log_det + log_slope);
+        log_det
+    }
+
+    /// Data -> base, in place; adds each feature's log-slope.
+    #[inline]
+    pub fn inverse_slopes<T: Real, E: Elementary<T>>(&self, x: &mut [T], log_slopes: &mut [T], context: &[T])
+    where
+        N: Autoregress<T>,
+        U: Monotone<T, E>,
+    {
+        self.inverse_each(x, context, |feature, log_slope| {
+            if let Some(sum) = log_slopes.get_mut(feature) {
+                *sum = *sum + log_slope;
+            }
+        });
+    }
+
+    /// Data -> base, in place; gives every feature's log-slope to `take`, in order.
+    #[inline(always)]
+    fn inverse_each<T: Real, E: Elementary<T>>(&self, x: &mut [T], context: &[T], mut take: impl FnMut(usize, T))
+    where
+        N: Autoregress<T>,
+        U: Monotone<T, E>,
+    {
         self.conditioner.walk(context, |feature, parameters| {
             let Some(place) = x.get_mut(feature) else { return T::ZERO };
             let given = *place;
             let (value, log_slope) = self.map.inverse(parameters, given);
             *place = value;
-            log_det = log_det + log_slope;
+            take(feature, log_slope);
             given
         });
-        log_det
     }
 
     /// Base -> data, in place; returns the log-determinant.
@@ -190,6 +215,24 @@ where
     #[inline]
     fn inverse(&self, x: &mut [T; F], context: &[T; C]) -> T {
         self.view::<F, C>().inverse::<T, E>(x, context)
+    }
+}
+
+impl<const D: usize, N, U, E, const F: usize, const C: usize, T: Real> Triangular<F, C, T>
+    for MaskedAutoregressive<D, N, U, E>
+where
+    N: MaskedConditioner + Autoregress<T>,
+    U: Univariate + Monotone<T, E>,
+    E: Elementary<T>,
+{
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; F], log_slopes: &mut [T; F], context: &[T; C]) {
+        self.view::<F, C>().inverse_slopes::<T, E>(x, log_slopes, context);
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        coordinates.autoregress(N::MASKS, false);
     }
 }
 

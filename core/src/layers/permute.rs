@@ -5,9 +5,10 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::real::Real;
 use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
+use crate::terms::Coordinates;
 
 /// z_i = x_(source_i).
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -70,6 +71,21 @@ impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Permute<D> {
         let from = *x;
         gather(&self.source, &from, x);
         T::ZERO
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Permute<D> {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], _: &[T; C]) {
+        for values in [x, log_slopes] {
+            let from = *values;
+            gather(&self.source, &from, values);
+        }
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        coordinates.permute(&self.source);
     }
 }
 

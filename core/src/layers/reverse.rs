@@ -2,9 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::real::Real;
 use crate::schema::{Mixing, Record, Schema};
+use crate::terms::Coordinates;
 
 /// The layer's record.
 pub const RECORD: Record = Record { mixing: Mixing::Reverse, ..Record::stored("Reverse", &[], &[]) };
@@ -24,6 +25,19 @@ impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Reverse {
     fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
         x.reverse();
         T::ZERO
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Reverse {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], _: &[T; C]) {
+        x.reverse();
+        log_slopes.reverse();
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        coordinates.reverse();
     }
 }
 

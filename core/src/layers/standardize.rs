@@ -5,7 +5,8 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
+use crate::elementary::{Elementary, Libm};
 use crate::real::Real;
 use crate::schema::{Field, Format, Mixing, Parameter, Record, Rule, Schema, Value};
 
@@ -69,6 +70,16 @@ impl StandardizeView<'_> {
         T::from_f32(self.log_det)
     }
 
+    /// Data -> base, in place; adds each feature's log-slope, ln inverse_scale. Computed in f32 whatever T is: the
+    /// digits of a stored parameter are lost in fixed point, and its logarithm's are not.
+    #[inline]
+    pub fn inverse_slopes<T: Real>(&self, x: &mut [T], log_slopes: &mut [T]) {
+        self.inverse(x);
+        for (log_slope, scale) in log_slopes.iter_mut().zip(self.inverse_scale) {
+            *log_slope = *log_slope + T::from_f32(<Libm as Elementary<f32>>::ln(*scale));
+        }
+    }
+
     /// Base -> data, in place; returns the log-determinant.
     #[inline]
     pub fn forward<T: Real>(&self, z: &mut [T]) -> T {
@@ -92,6 +103,13 @@ impl<const D: usize, const C: usize, T: Real> Inverse<D, C, T> for Standardize<D
     #[inline]
     fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
         self.view().inverse(x)
+    }
+}
+
+impl<const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Standardize<D> {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], _: &[T; C]) {
+        self.view().inverse_slopes(x, log_slopes);
     }
 }
 

@@ -6,9 +6,10 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Schema, Value};
+use crate::terms::Coordinates;
 
 /// Layers that see `C` context values standardized.
 #[derive(Clone, Copy, Debug, FromBytes, KnownLayout, Immutable)]
@@ -70,6 +71,18 @@ impl<L: Inverse<D, C, T>, const D: usize, const C: usize, T: Real> Inverse<D, C,
     #[inline]
     fn inverse(&self, x: &mut [T; D], context: &[T; C]) -> T {
         self.layers.inverse(x, &self.standardized(context))
+    }
+}
+
+impl<L: Triangular<D, C, T>, const D: usize, const C: usize, T: Real> Triangular<D, C, T> for StandardizeContext<C, L> {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], context: &[T; C]) {
+        self.layers.inverse_slopes(x, log_slopes, &self.standardized(context));
+    }
+
+    #[inline]
+    fn trace(&self, coordinates: &mut Coordinates<'_>) {
+        self.layers.trace(coordinates);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{LoadError, PREFIX, Prefix, check_start, checksum};
 use crate::interaction;
 use crate::schema::{Record, Schema};
+use crate::terms::{NoOrder, Order};
 use crate::text::Text;
 
 /// Bytes that a score keeps on the stack beside the reading and the layers' scratch: saved registers, spilled values and
@@ -65,6 +66,16 @@ impl Architecture {
         let mut text = Text::new(&mut []);
         self.describe(&mut text);
         text.hash()
+    }
+
+    /// The order in which each feature depends on those before it alone, by what the layers mix, and by the
+    /// permutations in the `body` that has been checked; `None` if these are needed, and there is no body. `CAPACITY`
+    /// is the number of features or more.
+    ///
+    /// # Errors
+    /// [`NoOrder`], naming two features that depend on each other.
+    pub const fn order<const CAPACITY: usize>(&self, body: Option<&[u8]>) -> Result<Option<Order<CAPACITY>>, NoOrder> {
+        interaction::order(self.features, self.layers, body)
     }
 
     /// Bytes of stack that one score takes: the reading's copies, the layers' scratch and [`CALL_OVERHEAD`].

@@ -5,6 +5,8 @@
 //! normal". The sensor with the largest one explains the anomaly best. It is sound for every family, and not exact: the maximum is
 //! taken over [`NODES`] values, and a fault of several sensors is not one of the hypotheses.
 //!
+//! For flows in one order, [`terms`](crate::terms) are an exact account beside it, and name the sensor less often.
+//!
 //! The same line gives the density without a feature, log ∫ p(v, x_-i) dv, by the trapezoidal rule: what a reading with a missing
 //! value is scored by. Nodes lie densely around the regression's value and reach out far (a hyperbolic sine), so that conditional densities a tenth as
 //! wide as the regression's, and ten times as wide, are integrated.

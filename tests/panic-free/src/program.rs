@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::hint::black_box;
 
-use flowlet::base::BaseRecord;
+use flowlet::base::{BaseRecord, Independent};
 use flowlet::monitor::{Monitor, Settings};
 use flowlet::real::Scalar;
 use flowlet::signal::{Raw, Stream, Windows};
@@ -11,8 +11,8 @@ use flowlet::{
     Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Fast, Fixed,
     Float, Flow, Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
     MaskedAutoregressive, MaskedFloat, MaskedInt8, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial,
-    Residual, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Turned, model_file,
-    scale, spline,
+    Residual, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Triangular, Turned,
+    model_file, scale, spline,
 };
 use panic_never as _;
 use rand_core::TryRng;
@@ -79,6 +79,15 @@ type Linear = Chain<Standardize<6>, Chain<LuLinear<6>, Chain<Householder<6, 2>, 
 
 /// The layers that have one direction.
 type OneWay = Chain<Planar<6>, Chain<Radial<6>, Chain<Sylvester<6, 3>, Pointwise<2, 3, Planar<2>>>>>;
+
+/// The layers that give each feature a log-slope, with an order that is data.
+type Ordered = Chain<
+    Chain<Elementwise<5, Log>, Chain<Standardize<5>, Permute<5>>>,
+    Chain<
+        Chain<Reverse, Cube>,
+        [MaskedAutoregressive<5, MaskedFloat<5, 0, 1, 12, 1, 4, 0, 15, 4, 10, 30>, Spline<4, spline::Floored>>; 2],
+    >,
+>;
 
 /// Random enough for a program that never runs.
 struct Xorshift(u32);
@@ -149,6 +158,18 @@ fn score<const D: usize, L, B, const C: usize, T: Scalar, const N: usize>(
     black_box(model.flow.sample(&mut Xorshift(black_box(1)), &context));
 }
 
+/// Calls what a model has whose layers keep one order.
+#[inline(never)]
+fn call_ordered<const D: usize, L, B, T: Scalar>(file: &[u8])
+where
+    B: Independent<D, T> + BaseRecord + FromBytes + KnownLayout + Immutable,
+    L: Layer + Triangular<D, 0, T> + FromBytes + KnownLayout + Immutable,
+{
+    if let Ok(model) = Detector::<Flow<D, L, B, 0, T>, 1>::from_flash(file) {
+        let _ = black_box(model.conditional_terms(&black_box([T::ONE; D]), &[]));
+    }
+}
+
 /// Calls what a model has that watches a stream.
 #[inline(never)]
 fn call_watching<const M: usize, const D: usize, L, S>(file: &[u8], mut signal: S)
@@ -193,6 +214,9 @@ extern "C" fn entry() {
         call::<3, Mapped, Mixture<3, 2>, 0, f32, 4>(file, values);
         call::<6, Linear, StandardNormal<6>, 0, f32, 1>(file, values);
         call_one_way::<6, OneWay>(file);
+        call_ordered::<5, Ordered, StandardNormal<5>, f32>(file);
+        call_ordered::<5, Ordered, StudentT<5>, f32>(file);
+        call_ordered::<5, Ordered, StudentT<5>, Fixed>(file);
         call::<5, Autoregressive, StandardNormal<5>, 3, f32, 1>(file, values);
         call::<5, Maps, StandardNormal<5>, 0, f32, 1>(file, values);
         call::<8, Fastened, StandardNormal<8>, 0, f32, 128>(file, values);

@@ -33,7 +33,7 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::bijector::{Forward, Inverse, Layer};
+use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Field, Mixing, Parameter, Record, Schema, Value};
@@ -118,6 +118,14 @@ pub fn inverse<M: Map, T: Real, E: Elementary<T>>(maps: &[M], x: &mut [T]) -> T 
     log_det
 }
 
+/// Data -> base, in place; adds each feature's log-slope, of which that of one outside of its map's support is -∞.
+#[inline]
+pub fn inverse_slopes<M: Map, T: Real, E: Elementary<T>>(maps: &[M], x: &mut [T], log_slopes: &mut [T]) {
+    for ((x, map), sum) in x.iter_mut().zip(maps).zip(log_slopes) {
+        *sum = *sum + inverse::<M, T, E>(core::slice::from_ref(map), core::slice::from_mut(x));
+    }
+}
+
 /// Base -> data, in place; returns the log-determinant, summed in the order of the features.
 #[inline]
 pub fn forward<M: Map, T: Real, E: Elementary<T>>(maps: &[M], z: &mut [T]) -> T {
@@ -134,6 +142,13 @@ impl<M: Map, E: Elementary<T>, const D: usize, const C: usize, T: Real> Inverse<
     #[inline]
     fn inverse(&self, x: &mut [T; D], _: &[T; C]) -> T {
         inverse::<M, T, E>(&self.maps, x)
+    }
+}
+
+impl<M: Map, E: Elementary<T>, const D: usize, const C: usize, T: Real> Triangular<D, C, T> for Elementwise<D, M, E> {
+    #[inline]
+    fn inverse_slopes(&self, x: &mut [T; D], log_slopes: &mut [T; D], _: &[T; C]) {
+        inverse_slopes::<M, T, E>(&self.maps, x, log_slopes);
     }
 }
 

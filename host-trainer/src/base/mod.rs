@@ -28,6 +28,10 @@ pub trait BaseKind: Debug + Send + Sync {
     fn compute_with(&mut self, _: Elementary) {}
     /// Whether its shapes fit a flow of so many features, as the compiler checks them for a type.
     fn fits(&self, features: usize) -> bool;
+    /// Whether its coordinates are independent, so that each has a density.
+    fn is_independent(&self) -> bool {
+        false
+    }
     /// The type in Rust; `None` for what a flow has unless it says otherwise.
     fn rust_type(&self) -> Option<String>;
     /// The mathematics on the values at the start of `bytes`, which moves behind them; `None` when they are too few.
@@ -42,6 +46,15 @@ pub trait BaseView: Debug + Send + Sync {
     fn log_prob_f64(&self, z: &[f64]) -> f64;
     /// The same in fixed point.
     fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed;
+    /// Adds each coordinate's log-density, and replaces it by its standard normal deviate, as
+    /// [`flowlet::base::Independent`]; only where [`BaseKind::is_independent`] says so.
+    fn terms(&self, _: &mut [f32], _: &mut [f32]) {
+        unreachable!("{self:?} has no independent coordinates: see `is_independent`")
+    }
+    /// The same in fixed point.
+    fn terms_fixed(&self, _: &mut [Fixed], _: &mut [Fixed]) {
+        unreachable!("{self:?} has no independent coordinates: see `is_independent`")
+    }
     /// One sample.
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32>;
 }

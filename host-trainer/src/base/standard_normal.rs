@@ -1,7 +1,7 @@
 //! The standard normal base: independent coordinates of mean 0 and variance 1.
 
 use flowlet::Fixed;
-use flowlet::base::{standard_normal, standard_normal_deviate, standard_normal_log_prob};
+use flowlet::base::{standard_normal, standard_normal_deviate, standard_normal_log_prob, standard_normal_terms};
 use flowlet::schema::Record;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -32,6 +32,10 @@ impl BaseKind for StandardNormal {
         self.features == features
     }
 
+    fn is_independent(&self) -> bool {
+        true
+    }
+
     fn rust_type(&self) -> Option<String> {
         (self.elementary != Elementary::Libm)
             .then(|| format!("StandardNormal<{}, {}>", self.features, self.elementary.name()))
@@ -53,6 +57,14 @@ impl BaseView for StandardNormal {
 
     fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed {
         standard_normal_log_prob(z)
+    }
+
+    fn terms(&self, z: &mut [f32], log_probs: &mut [f32]) {
+        standard_normal_terms(z, log_probs);
+    }
+
+    fn terms_fixed(&self, z: &mut [Fixed], log_probs: &mut [Fixed]) {
+        standard_normal_terms(z, log_probs);
     }
 
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {

@@ -39,6 +39,10 @@ impl BaseKind for StudentT {
         self.elementary = elementary;
     }
 
+    fn is_independent(&self) -> bool {
+        true
+    }
+
     fn rust_type(&self) -> Option<String> {
         Some(format!("StudentT<{}{}>", self.features, self.elementary.suffix()))
     }
@@ -63,6 +67,14 @@ impl BaseView for Computed<'_> {
 
     fn log_prob_fixed(&self, z: &[Fixed]) -> Fixed {
         self.0.log_prob::<Fixed, Libm>(z)
+    }
+
+    fn terms(&self, z: &mut [f32], log_probs: &mut [f32]) {
+        with_functions!(self.1, E => self.0.terms::<f32, E>(z, log_probs));
+    }
+
+    fn terms_fixed(&self, z: &mut [Fixed], log_probs: &mut [Fixed]) {
+        self.0.terms::<Fixed, Libm>(z, log_probs);
     }
 
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32> {

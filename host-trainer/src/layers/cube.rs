@@ -34,6 +34,10 @@ impl Kind for Cube {
         true
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn view<'a>(&self, _: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         Some(Box::new(Computed(Cubing, self.elementary)))
     }
@@ -52,6 +56,10 @@ impl Mathematics for Cubing {
         Libm: Functions<T>,
     {
         cube::inverse::<T, E>(x)
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], _: &[T]) {
+        cube::inverse_slopes::<T, E>(x, log_slopes);
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

@@ -72,6 +72,10 @@ impl Kind for Elementwise {
         self.features == features
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let (features, elementary) = (self.features, self.elementary);
         Some(match self.map {
@@ -95,6 +99,10 @@ impl<M: ElementwiseMap + Debug + Send + Sync> Mathematics for Maps<'_, M> {
         Libm: Functions<T>,
     {
         elementwise::inverse::<M, T, E>(self.0, x)
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], _: &[T]) {
+        elementwise::inverse_slopes::<M, T, E>(self.0, x, log_slopes);
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

@@ -65,6 +65,10 @@ impl Kind for MaskedAutoregressive {
         Some(Box::new(Computed(Host { view, rows, context, outputs: self.map.outputs() }, self.elementary)))
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
         let family = match self.map {
             Map::Spline { .. } => "maf-spline",
@@ -96,6 +100,13 @@ impl Mathematics for Host<'_> {
         Libm: Functions<T>,
     {
         self.view.inverse::<T, E>(x, context)
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], context: &[T])
+    where
+        Libm: Functions<T>,
+    {
+        self.view.inverse_slopes::<T, E>(x, log_slopes, context);
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], context: &[T]) -> T

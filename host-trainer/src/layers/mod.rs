@@ -77,6 +77,11 @@ pub trait Kind: Debug + Send + Sync {
         Directions { inverse: true, forward: true }
     }
 
+    /// Whether it maps each feature by itself and by features before it, and so gives each a log-slope.
+    fn is_triangular(&self) -> bool {
+        false
+    }
+
     /// The family of flows that it makes, and how its net stores weights; `None` for layers without a part in that.
     fn family(&self) -> Option<(&'static str, Option<NumberFormat>)> {
         None
@@ -253,6 +258,17 @@ impl Layer {
                 Directions { inverse: forward, forward: inverse }
             }
             leaf => leaf.kind().map_or(Directions { inverse: false, forward: false }, Kind::directions),
+        }
+    }
+
+    /// Whether all layers map each feature by itself and by features before it, each in an order of its own.
+    pub fn is_triangular(&self) -> bool {
+        match self {
+            Self::Chain(first, second) => first.is_triangular() && second.is_triangular(),
+            Self::Repeat(_, layer) | Self::StandardizeContext { layers: layer, .. } => layer.is_triangular(),
+            // What the core has no log-slopes of in the other direction.
+            Self::Turned(_) => false,
+            leaf => leaf.kind().is_some_and(Kind::is_triangular),
         }
     }
 

@@ -37,6 +37,10 @@ impl Kind for Permute {
         self.features == features
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         Some(Box::new(Computed(Order(slice(bytes, self.features)?), Elementary::Libm)))
     }
@@ -59,6 +63,13 @@ impl Mathematics for Order<'_> {
         let from = x.to_vec();
         gather(self.0, &from, x);
         [0.0; ROWS]
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], _: &[T]) {
+        for values in [x, log_slopes] {
+            let from = values.to_vec();
+            gather(self.0, &from, values);
+        }
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

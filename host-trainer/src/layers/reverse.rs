@@ -27,6 +27,10 @@ impl Kind for Reverse {
         true
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn view<'a>(&self, _: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         Some(Box::new(Computed(Turning, Elementary::Libm)))
     }
@@ -42,6 +46,11 @@ impl Mathematics for Turning {
     {
         x.reverse();
         T::ZERO
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], _: &[T]) {
+        x.reverse();
+        log_slopes.reverse();
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

@@ -43,6 +43,10 @@ impl Kind for Standardize {
         self.features == features
     }
 
+    fn is_triangular(&self) -> bool {
+        true
+    }
+
     fn view<'a>(&self, bytes: &mut &'a [u8]) -> Option<Box<dyn View + 'a>> {
         let view = StandardizeView {
             mean: slice(bytes, self.features)?,
@@ -66,6 +70,10 @@ impl Mathematics for StandardizeView<'_> {
             *x = each(x, |x| x.standardized(*mean, *inverse_scale));
         }
         [self.log_det; ROWS]
+    }
+
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, x: &mut [T], log_slopes: &mut [T], _: &[T]) {
+        StandardizeView::inverse_slopes(self, x, log_slopes);
     }
 
     fn forward<T: Real, E: Functions<T>>(&self, z: &mut [T], _: &[T]) -> T

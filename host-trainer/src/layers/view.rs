@@ -28,6 +28,16 @@ pub trait View: Debug + Send + Sync {
     /// Base -> data in fixed point.
     fn forward_fixed(&self, z: &mut [Fixed], context: &[Fixed]) -> Fixed;
 
+    /// Data -> base with the log-slope of each feature's map added to the one that goes along with the feature. Only
+    /// for layers that are triangular: [`super::Layer::is_triangular`] says so.
+    fn inverse_slopes(&self, _: &mut [f32], _: &mut [f32], _: &[f32]) {
+        unreachable!("{self:?} is not triangular: see `is_triangular`")
+    }
+    /// The same in fixed point.
+    fn inverse_slopes_fixed(&self, _: &mut [Fixed], _: &mut [Fixed], _: &[Fixed]) {
+        unreachable!("{self:?} is not triangular: see `is_triangular`")
+    }
+
     /// Data -> base of many readings side by side, a value of each feature and of the context in each lane, with the bits of
     /// [`Self::inverse`]; returns the log-determinants.
     fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
@@ -68,6 +78,17 @@ pub trait Mathematics: Debug + Send + Sync {
     /// Data -> base of many readings: [`View::inverse_rows`].
     fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
         each_row(x, context, |x, context| self.inverse::<f32, E>(x, context))
+    }
+
+    /// Data -> base with the features' log-slopes: [`View::inverse_slopes`].
+    ///
+    /// # Panics
+    /// If the layer is not triangular.
+    fn inverse_slopes<T: Real, E: Functions<T>>(&self, _: &mut [T], _: &mut [T], _: &[T])
+    where
+        Libm: Functions<T>,
+    {
+        unreachable!("{self:?} is not triangular: see `is_triangular`")
     }
 
     /// Base -> data, in place; returns the log-determinant.
@@ -112,6 +133,14 @@ impl<M: Mathematics> View for Computed<M> {
         self.0.forward::<Fixed, Libm>(z, context)
     }
 
+    fn inverse_slopes(&self, x: &mut [f32], log_slopes: &mut [f32], context: &[f32]) {
+        with_functions!(self.1, E => self.0.inverse_slopes::<f32, E>(x, log_slopes, context));
+    }
+
+    fn inverse_slopes_fixed(&self, x: &mut [Fixed], log_slopes: &mut [Fixed], context: &[Fixed]) {
+        self.0.inverse_slopes::<Fixed, Libm>(x, log_slopes, context);
+    }
+
     fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
         match self.1 {
             Elementary::Libm => self.0.inverse_rows::<Branchless>(x, context),
@@ -141,6 +170,15 @@ macro_rules! chain {
     };
 }
 
+macro_rules! chain_slopes {
+    ($name:ident, $scalar:ty) => {
+        fn $name(&self, x: &mut [$scalar], log_slopes: &mut [$scalar], context: &[$scalar]) {
+            self.0.$name(x, log_slopes, context);
+            self.1.$name(x, log_slopes, context);
+        }
+    };
+}
+
 impl View for Chain<'_> {
     chain!(inverse, 0, 1, f32);
     chain!(forward, 1, 0, f32);
@@ -148,6 +186,8 @@ impl View for Chain<'_> {
     chain!(forward_f64, 1, 0, f64);
     chain!(inverse_fixed, 0, 1, Fixed);
     chain!(forward_fixed, 1, 0, Fixed);
+    chain_slopes!(inverse_slopes, f32);
+    chain_slopes!(inverse_slopes_fixed, Fixed);
 
     fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
         let mut log_dets = self.0.inverse_rows(x, context);
@@ -169,6 +209,14 @@ macro_rules! repeat {
     };
 }
 
+macro_rules! repeat_slopes {
+    ($name:ident, $scalar:ty) => {
+        fn $name(&self, x: &mut [$scalar], log_slopes: &mut [$scalar], context: &[$scalar]) {
+            self.0.iter().for_each(|layer| layer.$name(x, log_slopes, context));
+        }
+    };
+}
+
 impl View for Repeat<'_> {
     repeat!(inverse, f32);
     repeat!(forward, f32, rev);
@@ -176,6 +224,8 @@ impl View for Repeat<'_> {
     repeat!(forward_f64, f64, rev);
     repeat!(inverse_fixed, Fixed);
     repeat!(forward_fixed, Fixed, rev);
+    repeat_slopes!(inverse_slopes, f32);
+    repeat_slopes!(inverse_slopes_fixed, Fixed);
 
     fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
         let mut log_dets = [0.0; ROWS];
@@ -229,6 +279,16 @@ macro_rules! with_context {
     };
 }
 
+macro_rules! slopes_with_context {
+    ($name:ident, $scalar:ty) => {
+        fn $name(&self, x: &mut [$scalar], log_slopes: &mut [$scalar], context: &[$scalar]) {
+            let mut context = context.to_vec();
+            standardize(self.mean, self.inverse_scale, &mut context);
+            self.layers.$name(x, log_slopes, &context);
+        }
+    };
+}
+
 impl View for StandardizeContext<'_> {
     with_context!(inverse, f32);
     with_context!(forward, f32);
@@ -236,6 +296,8 @@ impl View for StandardizeContext<'_> {
     with_context!(forward_f64, f64);
     with_context!(inverse_fixed, Fixed);
     with_context!(forward_fixed, Fixed);
+    slopes_with_context!(inverse_slopes, f32);
+    slopes_with_context!(inverse_slopes_fixed, Fixed);
 
     fn inverse_rows(&self, x: &mut [Lanes<f32>], context: &[Lanes<f32>]) -> Lanes<f32> {
         let mut context = context.to_vec();

@@ -4,9 +4,11 @@ pub mod architecture;
 mod file;
 mod scorer;
 mod source;
+mod terms;
 
 pub use crate::net::rows::ROWS;
 pub use architecture::Architecture;
 pub use file::{Body, Feature, Metadata, Model, ModelError, Training};
 pub use scorer::Scorer;
 pub use source::rust_source;
+pub use terms::NoTerms;

@@ -5,9 +5,11 @@
 
 use flowlet::calibration::CalibrationView;
 use flowlet::flow::{check_finite, check_support};
+use flowlet::model_file::MOST_FEATURES;
 use flowlet::monitor::SettingsView;
 use flowlet::real::Scalar;
-use flowlet::{Assessment, Fixed, ReadingError, Real};
+use flowlet::terms::{Order, check_slopes};
+use flowlet::{Assessment, Fixed, ReadingError, Real, Term};
 use rand::Rng;
 
 use super::architecture::{Architecture, Arithmetic, Monitor};
@@ -62,18 +64,71 @@ impl<'a> Scorer<'a> {
         inverse: impl Fn(&mut [T], &[T]) -> T,
         base: impl Fn(&[T]) -> T,
     ) -> Result<(Vec<f32>, Result<f32, ReadingError>), ReadingError> {
+        let (mut z, context) = self.read::<T>(reading, context)?;
+        let log_det = inverse(&mut z, &context);
+        check_support(log_det)?;
+        let log_prob = log_prob(&z, log_det, base);
+        Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
+    }
+
+    /// A reading and its context in a scalar: as many values as the model has, and all of them finite.
+    fn read<T: Scalar>(&self, reading: &[f32], context: &[f32]) -> Result<(Vec<T>, Vec<T>), ReadingError> {
         for (expected, found) in [(self.features, reading.len()), (self.context, context.len())] {
             if expected != found {
                 return Err(ReadingError::WrongLength { expected, found });
             }
         }
         let read = |values: &[f32]| -> Vec<T> { values.iter().map(|value| T::from_f32(*value)).collect() };
-        let (mut z, context) = (read(reading), read(context));
-        check_finite(&z, &context)?;
-        let log_det = inverse(&mut z, &context);
-        check_support(log_det)?;
-        let log_prob = log_prob(&z, log_det, base);
-        Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
+        let (reading, context) = (read(reading), read(context));
+        check_finite(&reading, &context)?;
+        Ok((reading, context))
+    }
+
+    /// The conditional terms of a reading's log-density, in their order, which is that of [`super::Model::order`]; as
+    /// [`flowlet::Flow::conditional_terms`], to the bit.
+    ///
+    /// # Errors
+    /// [`ReadingError`], as on the device, and for another number of values.
+    ///
+    /// # Panics
+    /// If the model has no order.
+    pub fn conditional_terms(
+        &self,
+        order: &Order<MOST_FEATURES>,
+        reading: &[f32],
+        context: &[f32],
+    ) -> Result<Vec<Term>, ReadingError> {
+        let (given, layers, base) = ((reading, context), &self.layers, &self.base);
+        match self.arithmetic {
+            Arithmetic::F32SeparateMultiplyAdd => self.terms(
+                order,
+                given,
+                |x, log_slopes, context| layers.inverse_slopes(x, log_slopes, context),
+                |z, log_probs| base.terms(z, log_probs),
+            ),
+            Arithmetic::Fixed16Saturating => self.terms(
+                order,
+                given,
+                |x, log_slopes, context| layers.inverse_slopes_fixed(x, log_slopes, context),
+                |z, log_probs| base.terms_fixed(z, log_probs),
+            ),
+        }
+    }
+
+    /// The terms in a scalar, with the layers' and the base's mathematics in it.
+    fn terms<T: Scalar>(
+        &self,
+        order: &Order<MOST_FEATURES>,
+        (reading, context): (&[f32], &[f32]),
+        inverse: impl Fn(&mut [T], &mut [T], &[T]),
+        base: impl Fn(&mut [T], &mut [T]),
+    ) -> Result<Vec<Term>, ReadingError> {
+        let (mut z, context) = self.read::<T>(reading, context)?;
+        let mut log_probs = vec![T::ZERO; z.len()];
+        inverse(&mut z, &mut log_probs, &context);
+        check_slopes(&log_probs)?;
+        base(&mut z, &mut log_probs);
+        Ok((0..z.len()).map(|n| order.term(n, &z, &log_probs)).collect())
     }
 
     fn both(&self, reading: &[f32], context: &[f32]) -> Result<(Vec<f32>, Result<f32, ReadingError>), ReadingError> {

@@ -20,7 +20,7 @@ use crate::model::architecture::{Arithmetic, Elementary, Numerics};
 use crate::net::{Activation, Body};
 use crate::quantization::{self, Formats};
 use crate::search::BudgetArgs;
-use crate::train::{BaseFamily, Effort, Family};
+use crate::train::{BaseFamily, Effort, Family, FeatureOrder};
 
 /// Fits normalizing flows for microcontrollers, and scores readings as the device will.
 ///
@@ -149,6 +149,9 @@ pub struct FitOptions {
     /// The family of flows [default: by the numbers of rows and columns, in at most 64 KiB]
     #[arg(long, value_enum, help_heading = "Architecture")]
     pub family: Option<Family>,
+    /// In which order the layers see the features; in a fixed one `score --terms` gives an exact account by features
+    #[arg(long, value_enum, default_value_t = FeatureOrder::Mixed, help_heading = "Architecture")]
+    pub order: FeatureOrder,
     /// How much work the fit is
     #[arg(long, value_enum, default_value_t = Effort::Normal)]
     pub effort: Effort,
@@ -343,6 +346,10 @@ pub struct ScoreArgs {
     pub model: PathBuf,
     /// The readings, CSV; columns that the model does not name are left out
     pub readings: PathBuf,
+    /// Also write what each feature contributes: its log-density given the features before it, in nats, and how many
+    /// deviations it is above what these suggest (models of `fit --order fixed`)
+    #[arg(long)]
+    pub terms: bool,
 }
 
 /// Arguments of `flowlet sample`.

@@ -23,7 +23,7 @@ use crate::layers::Support;
 use crate::quantization;
 use crate::report::{FitReport, Parts, Seconds, to_json};
 use crate::search::svg;
-use crate::train::{Architecture, Effort, Family, MOST_BYTES, Options, Progress};
+use crate::train::{Architecture, Effort, Family, FeatureOrder, MOST_BYTES, Options, Progress};
 
 pub fn run(args: &FitArgs) -> Result<ExitCode> {
     // Places are checked first: it would be a pity to train for nothing.
@@ -128,6 +128,7 @@ impl Job {
                 "--context: the layers of this family have no nets, so they cannot see a context (choose another --family)"
             );
         }
+        check_order(args, readings.features.len(), readings.context.len())?;
         let candidates = candidates(args, supports, &readings, &split);
         Ok(Self { readings, split, calibration, candidates, false_alarm_rate: args.false_alarm_rate, reading, notes })
     }
@@ -227,6 +228,22 @@ fn supports(args: &FitOptions, gathered: &Gathered) -> Result<Vec<Support>> {
     Ok(if supports.iter().all(|support| *support == Support::All) { Vec::new() } else { supports })
 }
 
+/// Layers that see the features in a fixed order are autoregressive ones, with nets of some width.
+fn check_order(args: &FitOptions, features: usize, context: usize) -> Result<()> {
+    if args.family.is_some_and(|family| !args.order.suits(family)) {
+        bail!(
+            "--order fixed: the layers of this family do not condition each feature on those before it (choose --family maf-spline, naf or maf)"
+        );
+    }
+    let narrowest = Architecture::narrowest_in_fixed_order(features, context);
+    match args.hidden {
+        Some(hidden) if args.order == FeatureOrder::Fixed && usize::from(hidden) < narrowest => bail!(
+            "--hidden {hidden}: with --order fixed, nets narrower than {narrowest} units leave some of {features} features out (choose at least {narrowest})"
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// What is fitted: the first one, or several of which the best stays.
 fn candidates(args: &FitOptions, supports: Vec<Support>, readings: &Readings, split: &Split) -> Vec<Options> {
     let (features, context) = (readings.features.len(), readings.context.len());
@@ -237,6 +254,9 @@ fn candidates(args: &FitOptions, supports: Vec<Support>, readings: &Readings, sp
         Some(family) => Architecture::of(family, features),
         None => Architecture::for_table(complete, features, context, MOST_BYTES),
     };
+    if args.order == FeatureOrder::Fixed {
+        options.architecture = options.architecture.in_fixed_order(features, context);
+    }
     let shape = &mut options.architecture;
     shape.body = args.net.into();
     shape.activation = args.activation.map_or(shape.activation, Into::into);

@@ -41,6 +41,9 @@ impl Model {
     ///
     /// # Errors
     /// [`NoTerms`].
+    ///
+    /// # Panics
+    /// Never: a body has all permutations.
     pub fn order(&self) -> Result<Order<MOST_FEATURES>, NoTerms> {
         if !self.architecture().layers.is_triangular() {
             return Err(NoTerms::Layers { family: self.architecture().family() });

@@ -7,7 +7,7 @@ use super::report::name;
 use super::{Budget, SearchError};
 use crate::cost::{Cost, estimate};
 use crate::export::planned;
-use crate::train::{Architecture, Family, Options};
+use crate::train::{Architecture, Family, FeatureOrder, Options};
 
 /// What the user has chosen and the search leaves as it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,7 +84,7 @@ pub fn candidates(
 /// Every shape; what it has no use for is as in `like`.
 fn shapes(features: usize, context: usize, like: &Architecture, chosen: &Chosen) -> Vec<Architecture> {
     let mut shapes = Vec::new();
-    let wanted = |family: Family| chosen.family.is_none_or(|chosen| chosen == family);
+    let wanted = |family: Family| chosen.family.is_none_or(|chosen| chosen == family) && like.order.suits(family);
     for (family, ladder) in FAMILIES.into_iter().filter(|(family, _)| wanted(*family)) {
         if context > 0 && !family.has_nets() {
             continue;
@@ -94,8 +94,11 @@ fn shapes(features: usize, context: usize, like: &Architecture, chosen: &Chosen)
         let masked = matches!(family, Family::Maf | Family::MafSpline);
         for layers in rungs(chosen.layers, ladder, true, like.layers) {
             for hidden in rungs(chosen.hidden, &HIDDEN, nets, like.hidden) {
-                // A masked net needs a quad of units for each degree, or features go unseen.
-                if masked && hidden / 4 + 1 < features {
+                // A masked net needs a quad of units for each degree, or features go unseen: in any order, and more so
+                // in one.
+                let fixed = like.order == FeatureOrder::Fixed;
+                let narrow = fixed && hidden < Architecture::narrowest_in_fixed_order(features, context);
+                if masked && (hidden / 4 + 1 < features || narrow) {
                     continue;
                 }
                 for hidden_layers in rungs(chosen.hidden_layers, &HIDDEN_LAYERS, nets, like.hidden_layers) {

@@ -3,7 +3,7 @@
 use flowlet::layers::continuous::MOST_FEATURES;
 
 use super::error::FitError;
-use super::families::{BaseFamily, Family};
+use super::families::{Architecture, BaseFamily, Family, FeatureOrder};
 use super::fit::TrainingData;
 use super::options::Options;
 
@@ -26,6 +26,7 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
     let Options { architecture, .. } = options;
     let not_negative = |value: f32| value.is_finite() && value >= 0.0;
     let positive = |value: f32| value.is_finite() && value > 0.0;
+    let narrowest = Architecture::narrowest_in_fixed_order(data.features, training.columns() - data.features);
     let rules = [
         (
             "layers",
@@ -47,6 +48,16 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
             "hidden",
             architecture.hidden > 0 && architecture.hidden.is_multiple_of(4),
             "a multiple of 4, because the device computes four rows at a time",
+        ),
+        (
+            "order",
+            architecture.order.suits(architecture.family),
+            "only autoregressive layers condition features on others in one order of them all: choose another family",
+        ),
+        (
+            "hidden",
+            architecture.order == FeatureOrder::Mixed || architecture.hidden >= narrowest,
+            "in a fixed order, four units for each feature but the first are needed (with a context: for each), or features would never interact",
         ),
         ("bound", positive(architecture.bound), "must be above 0"),
         ("batch_rows", options.batch_rows > 0, "must be above 0"),

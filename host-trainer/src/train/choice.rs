@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 
 use super::error::FitError;
-use super::families::{Architecture, Family};
+use super::families::{Architecture, Family, FeatureOrder};
 use super::fit::{Fit, TrainingData, fit};
 use super::options::Options;
 use super::progress::Progress;
@@ -123,10 +123,12 @@ impl Options {
             }
             Effort::Best => {
                 let others = FAMILIES.into_iter().filter(|family| *family != self.architecture.family);
-                let others = others.map(|family| {
+                let order = self.architecture.order;
+                let others = others.filter(|family| order.suits(*family)).map(|family| {
                     let shape = Architecture::of(family, features);
                     let Architecture { layers, hidden, bins, bound, .. } = shape;
-                    Architecture { family, layers, hidden, bins, bound, ..self.architecture.clone() }
+                    let shape = Architecture { family, layers, hidden, bins, bound, ..self.architecture.clone() };
+                    if order == FeatureOrder::Fixed { shape.in_fixed_order(features, context) } else { shape }
                 });
                 let others = others.filter(|shape| shape.int8_bytes(features, context) <= MOST_BYTES);
                 let others = others.map(|architecture| Self { architecture, ..self.clone() }).collect::<Vec<_>>();

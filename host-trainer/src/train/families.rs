@@ -44,6 +44,12 @@ pub enum Family {
 }
 
 impl Family {
+    /// Whether each of its layers conditions each feature on those before it.
+    #[must_use]
+    pub fn is_autoregressive(self) -> bool {
+        matches!(self, Self::Maf | Self::MafSpline | Self::Naf)
+    }
+
     /// Whether its layers have nets, and so can see a context.
     #[must_use]
     pub fn has_nets(self) -> bool {
@@ -61,6 +67,29 @@ pub enum BaseFamily {
     StudentT,
     /// A mixture of normal distributions
     Mixture,
+}
+
+/// In which order layers see the features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureOrder {
+    /// Each layer in another one
+    #[default]
+    Mixed,
+    /// All layers in that of the columns (autoregressive families only): the density is a product of conditional ones
+    Fixed,
+}
+
+impl FeatureOrder {
+    fn is_mixed(&self) -> bool {
+        *self == Self::Mixed
+    }
+
+    /// Whether a family's layers can see the features in this order, and still condition each feature on others.
+    #[must_use]
+    pub fn suits(self, family: Family) -> bool {
+        self == Self::Mixed || family.is_autoregressive()
+    }
 }
 
 /// Shape of a flow.
@@ -93,6 +122,9 @@ pub struct Architecture {
     pub components: usize,
     /// Where each feature's readings can be; empty where all can be anywhere.
     pub supports: Vec<Support>,
+    /// In which order the layers see the features. A checkpoint of a fit with the usual one does not mention it.
+    #[serde(default, skip_serializing_if = "FeatureOrder::is_mixed")]
+    pub order: FeatureOrder,
 }
 
 /// zuko's smallest slope of a spline: what its soft clips are derived from.
@@ -133,7 +165,24 @@ impl Architecture {
             base: BaseFamily::Normal,
             components: 4,
             supports: Vec::new(),
+            order: FeatureOrder::Mixed,
         }
+    }
+
+    /// With all layers in one order of `features` features that come with `context` values, and nets that are wide
+    /// enough for it.
+    #[must_use]
+    pub fn in_fixed_order(self, features: usize, context: usize) -> Self {
+        let hidden = self.hidden.max(Self::narrowest_in_fixed_order(features, context));
+        Self { order: FeatureOrder::Fixed, hidden, ..self }
+    }
+
+    /// Units of a hidden layer with which every feature sees all before it: four for each degree. In other orders,
+    /// narrower nets leave out different features in each layer, but in one order the same in all of them, and these
+    /// would never interact.
+    #[must_use]
+    pub fn narrowest_in_fixed_order(features: usize, context: usize) -> usize {
+        4 * (features - usize::from(context == 0 && features > 1))
     }
 
     fn net(&self) -> Hidden {
@@ -168,7 +217,10 @@ impl Architecture {
             orders().fold(Sequence::new(), |flow, order| flow.then(TrainedPermute::new(order)).then(coupling(map)))
         };
         let autoregressive = |map: MapValues| {
-            orders().fold(Sequence::new(), |flow, order| flow.then(TrainedPermute::new(order)).then(masked(map)))
+            orders().fold(Sequence::new(), |flow, order| match self.order {
+                FeatureOrder::Mixed => flow.then(TrainedPermute::new(order)).then(masked(map)),
+                FeatureOrder::Fixed => flow.then(masked(map)),
+            })
         };
         let times = |more: &dyn Fn(Sequence) -> Sequence| (0..self.layers).fold(Sequence::new(), |flow, _| more(flow));
         match self.family {

@@ -51,7 +51,7 @@ pub use batch::Batch;
 pub use choice::{Effort, MOST_BYTES, fit_best};
 pub use error::FitError;
 pub use exp::Fast;
-pub use families::{Architecture, BaseFamily, Family};
+pub use families::{Architecture, BaseFamily, Family, FeatureOrder};
 pub use fine_tuning::fine_tune;
 pub(crate) use fit::without_farthest;
 pub use fit::{Fit, Stop, Summary, TrainingData, fit};

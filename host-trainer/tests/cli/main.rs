@@ -12,6 +12,7 @@ mod importing;
 mod monitoring;
 mod resuming;
 mod scoring;
+mod terms;
 
 use std::fs;
 use std::path::PathBuf;

@@ -29,9 +29,9 @@ pub trait Inverse<const D: usize, const C: usize = 0, T: Real = f32> {
 /// A direction data -> base that maps each feature by itself and by features before it: the Jacobian is triangular,
 /// and each feature has a slope of its own.
 ///
-/// That is what [`Flow::conditional_terms`](crate::Flow::conditional_terms) needs. Permutations are among these
-/// layers, since they only change which feature is next; whether a composition has one order is for
-/// [`Triangular::trace`] to tell.
+/// That is what [`Flow::conditional_terms`](crate::Flow::conditional_terms) needs. Permutations are among these layers,
+/// since they only change which feature is next; whether a composition has one order is for [`Triangular::trace`] to
+/// tell. [`Turned`] layers are not: there are no log-slopes of single features in the other direction.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not map each of {D} features by those before it, so the density is no product of conditional ones",
     label = "needs `Triangular<{D}, {C}>`",

@@ -350,6 +350,9 @@ pub struct ScoreArgs {
     /// deviations it is above what these suggest (models of `fit --order fixed`)
     #[arg(long)]
     pub terms: bool,
+    /// Score a reading that lacks one feature by the density of the others, without a p-value (models with a monitor)
+    #[arg(long)]
+    pub marginal: bool,
 }
 
 /// Arguments of `flowlet sample`.

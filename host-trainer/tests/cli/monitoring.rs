@@ -39,6 +39,39 @@ fn alarms_of_a_normal_stream_keep_to_the_budget_and_a_fault_is_named() {
     assert!(named[7].starts_with("pressure") || named[7].starts_with("temperature"), "{named:?}");
 }
 
+/// Against the sum of the densities of readings with all values of the missing one.
+#[test]
+fn a_reading_without_one_feature_is_scored_by_the_others() {
+    let folder = Folder::with_model();
+    folder.write("normal.csv", &readings(2000, 0, 11));
+    let first = "temperature,pressure,valve";
+    let error = folder.fail("score pump.flow normal.csv --marginal");
+    assert!(error.contains("pump.flow has no monitor") && error.contains("`flowlet monitor`"), "{error}");
+    folder.succeed("monitor pump.flow normal.csv --label anomaly --rate 1Hz --out pump.flow -q");
+    let normal = readings(1, 0, 5);
+    let [temperature, pressure, valve] =
+        cells(&normal)[1][..3].iter().map(|cell| cell.parse::<f32>().unwrap()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{normal}")
+    };
+    let step = 0.02;
+    let values = (-4000..4000).map(|number| format!("{temperature},{},{valve}\n", pressure + step * number as f32));
+    folder.write("line.csv", &format!("{first}\n{}", values.collect::<String>()));
+    let line = folder.succeed("score pump.flow line.csv");
+    let densities = cells(&line).into_iter().skip(1).map(|row| row[1].parse::<f64>().unwrap().exp());
+    let expected = (densities.sum::<f64>() * f64::from(step)).ln();
+
+    folder.write("gap.csv", &format!("{first}\n{temperature},,{valve}\n{temperature},,\n"));
+    let output = folder.run("score pump.flow gap.csv --marginal");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("1 of 2 readings lack one feature"), "{}", stderr(&output));
+    let scores = String::from_utf8(output.stdout.clone()).unwrap();
+    let rows = cells(&scores);
+    assert_eq!((rows[1][3], rows[1][4], rows[2][4]), ("", "partial", "fault"));
+    let found: f64 = rows[1][1].parse().unwrap();
+    assert!((found - expected).abs() < 0.02, "{found}, but {expected}");
+}
+
 #[test]
 fn replayed_bits_are_those_of_score_and_broken_sensors_are_faults() {
     let folder = Folder::with_model();

@@ -1,5 +1,7 @@
 //! f32 weights: bias first, then the products column by column, each multiplication and each addition rounded on its own.
 
+use std::cell::RefCell;
+
 use flowlet::Real;
 use flowlet::conditioner::float::{Block, INPUT_LIMIT};
 use pulp::{Arch, Simd, WithSimd};
@@ -11,7 +13,8 @@ use crate::layers::slice;
 #[derive(Debug)]
 pub struct Net {
     inputs: usize,
-    matrices: Vec<Matrix>,
+    hidden: Vec<Matrix>,
+    last: Matrix,
 }
 
 /// Its rows, four by four.
@@ -44,30 +47,41 @@ impl Net {
             };
             quads.iter().zip(biases).map(rows).collect()
         };
-        let matrices = matrices.iter().map(read).collect::<Option<_>>()?;
-        Some(Self { inputs, matrices })
+        let mut hidden = matrices.iter().map(read).collect::<Option<Vec<_>>>()?;
+        let last = hidden.pop()?;
+        Some(Self { inputs, hidden, last })
     }
 
     pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
-        let mut units = vec![[0.0; ROWS]; self.inputs];
-        for (unit, values) in units.iter_mut().zip(inputs) {
-            *unit = each(values, |value| value.clamp_abs(INPUT_LIMIT));
-        }
-        for (index, matrix) in self.matrices.iter().enumerate() {
-            let rectified = index + 1 < self.matrices.len();
-            let mut next = vec![[0.0; ROWS]; 4 * matrix.len()];
-            Arch::new().dispatch(Product { matrix, units: &units, next: &mut next, rectified });
-            units = next;
-        }
-        units
+        let mut outputs = vec![[0.0; ROWS]; 4 * self.last.len()];
+        UNITS.with_borrow_mut(|[units, next]| {
+            units.clear();
+            units.resize(self.inputs, [0.0; ROWS]);
+            for (unit, values) in units.iter_mut().zip(inputs) {
+                *unit = each(values, |value| value.clamp_abs(INPUT_LIMIT));
+            }
+            for matrix in &self.hidden {
+                next.resize(4 * matrix.len(), [0.0; ROWS]);
+                Arch::new().dispatch(Product { matrix, units, next, is_rectified: true });
+                std::mem::swap(units, next);
+            }
+            Arch::new().dispatch(Product { matrix: &self.last, units, next: &mut outputs, is_rectified: false });
+        });
+        outputs
     }
+}
+
+thread_local! {
+    /// What a matrix reads and what it gives, kept from one net to the next: a table has many blocks, each goes through all nets.
+    static UNITS: RefCell<[Vec<Lanes<f32>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 struct Product<'a> {
     matrix: &'a [Rows],
     units: &'a [Lanes<f32>],
     next: &'a mut [Lanes<f32>],
-    rectified: bool,
+    /// Whether a ReLU follows.
+    is_rectified: bool,
 }
 
 impl WithSimd for Product<'_> {
@@ -83,7 +97,7 @@ impl WithSimd for Product<'_> {
 impl Product<'_> {
     #[inline(always)]
     fn run<S: Simd, const N: usize>(self, simd: S) {
-        let Self { matrix, units, next, rectified } = self;
+        let Self { matrix, units, next, is_rectified } = self;
         let zero = simd.splat_f32s(0.0);
         for (Rows { weights, biases, seen }, next) in matrix.iter().zip(next.as_chunks_mut::<4>().0) {
             for start in (0..ROWS).step_by(N * S::F32_LANES) {
@@ -106,13 +120,10 @@ impl Product<'_> {
                     }
                     added = seen[row];
                     for (unit, sum) in S::as_mut_simd_f32s(&mut next[row][start..]).0.iter_mut().zip(sums[row]) {
-                        *unit = sum;
+                        // No maximum: that of a NaN depends on the processor.
+                        let positive = simd.greater_than_f32s(sum, zero);
+                        *unit = if is_rectified { simd.select_f32s(positive, sum, zero) } else { sum };
                     }
-                }
-            }
-            if rectified {
-                for unit in next.as_flattened_mut() {
-                    *unit = if *unit > 0.0 { *unit } else { 0.0 };
                 }
             }
         }

@@ -202,7 +202,7 @@ fn table(figures: &[Figure], families: &[Family]) -> String {
                 |curves: &[&Curve]| curves.iter().filter_map(|curve| curve.seconds(target)).min_by(f64::total_cmp);
             let said = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.2}"));
             let [normal, quick] = EFFORTS.map(|(_, called)| of(called));
-            let ratio = fastest(&theirs).zip(fastest(&normal)).map(|(theirs, ours)| format!("{:.0}", theirs / ours));
+            let ratio = fastest(&theirs).zip(fastest(&normal)).map(|(theirs, ours)| format!("{:.1}", theirs / ours));
             let nats = |curves: &[&Curve]| curves.iter().map(|curve| curve.best()).fold(f64::NEG_INFINITY, f64::max);
             lines.push(vec![
                 format!("{}, {} rows", figure.set, figure.training_rows),

@@ -184,7 +184,8 @@ fn initial(model: &Flow, training: &Matrix, rng: &mut ChaCha8Rng) -> Vec<f32> {
 
 /// Standardized rows without the hundredth, rounded up, of the greatest norms: those that the starting point, a standard
 /// normal distribution, finds least likely. The same rows for every candidate, so that their losses compare.
-pub(crate) fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
+#[must_use]
+pub fn without_farthest(rows: &Matrix, features: usize) -> Matrix {
     let norm = |row: usize| rows.row(row)[..features].iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
     let norms: Vec<f64> = (0..rows.rows()).map(norm).collect();
     let mut order: Vec<usize> = (0..rows.rows()).collect();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use flowlet_trainer::data::Matrix;
-use flowlet_trainer::train::{self, Effort, Epoch, Family, Options, Progress, TrainingData};
+use flowlet_trainer::train::{self, Effort, Epoch, Family, Options, Progress, TrainingData, without_farthest};
 use serde::{Deserialize, Serialize};
 
 use super::{BATCH_ROWS, HIDDEN, LAYERS, name, peers};
@@ -105,7 +105,7 @@ fn measure(set: &Set, families: &[Family], seconds: f64) -> Result<Figure> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let files = ["training.csv", "held_out.csv"].map(|file| folder.join(file));
     // As a fit does: the hundredth that is farthest off has no say.
-    for (file, rows) in files.iter().zip([&training, &without_farthest(&held_out)]) {
+    for (file, rows) in files.iter().zip([&training, &without_farthest(&held_out, held_out.columns())]) {
         write(file, rows)?;
     }
     let names: Vec<String> = families.iter().map(|family| name(*family)).collect();
@@ -167,15 +167,6 @@ impl Progress for Clock {
     fn epoch(&mut self, state: &Epoch) {
         self.points.push((self.start.elapsed(), state.validation_loss));
     }
-}
-
-/// Standardized rows without the hundredth of the greatest norms.
-fn without_farthest(rows: &Matrix) -> Matrix {
-    let norm = |row: usize| rows.row(row).iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
-    let mut order: Vec<usize> = (0..rows.rows()).collect();
-    order.sort_by(|a, b| norm(*a).total_cmp(&norm(*b)));
-    order.truncate(rows.rows() - rows.rows().div_ceil(100));
-    rows.select(&order)
 }
 
 fn write(path: &Path, rows: &Matrix) -> Result<()> {
@@ -249,12 +240,5 @@ mod tests {
         let curve = Curve { library, family, learning_rate: 0.001, parameters: 1, compilation: 0.0, curve };
         assert_eq!((curve.best(), curve.seconds(-2.2), curve.seconds(-1.0)), (-1.0, Some(1.0), Some(3.0)));
         assert_eq!(curve.seconds(0.0), None);
-    }
-
-    #[test]
-    fn the_farthest_hundredth_is_left_out() {
-        let rows = Matrix::new(150, 1, (0..150).map(|row| (row as f32 - 75.0).abs()).collect());
-        let kept = without_farthest(&rows);
-        assert_eq!((kept.rows(), kept.values().iter().copied().fold(0.0, f32::max)), (148, 74.0));
     }
 }

@@ -22,15 +22,18 @@ pub struct ScoringError {
 /// For the first reading that has no score.
 pub fn assess(model: &Model, readings: &Matrix) -> Result<Vec<Assessment>, ScoringError> {
     let scorer = model.scorer();
-    let rows: Vec<&[f32]> = readings.iter_rows().collect();
-    let block = |(number, rows): (usize, &[&[f32]])| {
-        let said = scorer.assess_rows(rows).into_iter().enumerate();
-        said.map(|(row, said)| said.map_err(|reason| ScoringError { row: number * ROWS + row, reason })).collect()
+    let mut all = vec![Assessment { log_prob: 0.0, p_value: 0.0, alarm: false }; readings.rows()];
+    let block = |(number, places): (usize, &mut [Assessment])| {
+        let rows = number * ROWS..number * ROWS + places.len();
+        let mut places = rows.clone().zip(places);
+        let mut first = None;
+        scorer.assess_rows(rows.map(|row| readings.row(row)), |said| match (said, places.next()) {
+            (Ok(said), Some((_, place))) => *place = said,
+            (Err(reason), Some((row, _))) if first.is_none() => first = Some(ScoringError { row, reason }),
+            _ => {}
+        });
+        first
     };
-    let blocks: Vec<Result<Vec<Assessment>, _>> = rows.par_chunks(ROWS).enumerate().map(block).collect();
-    let mut all = Vec::with_capacity(rows.len());
-    for block in blocks {
-        all.extend(block?);
-    }
-    Ok(all)
+    let errors = all.par_chunks_mut(ROWS).enumerate().filter_map(block);
+    errors.min_by_key(|error| error.row).map_or(Ok(all), Err)
 }

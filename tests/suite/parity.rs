@@ -84,7 +84,8 @@ fn readings_have_the_same_bits_among_others_as_alone() {
             let mut rows: Vec<Vec<f32>> = (0..count).map(|_| reading(features + context, rng)).collect();
             // One that has a value too many.
             rows[count / 2].extend([1.0].iter().take(usize::from(count == 63)));
-            let among = scorer.assess_rows(&rows);
+            let mut among = Vec::new();
+            scorer.assess_rows(rows.iter().map(Vec::as_slice), |said| among.push(said));
             assert_eq!(among.len(), count);
             for (row, among) in rows.iter().zip(among) {
                 let bits = |said: Assessment| (bits(&[said.log_prob, said.p_value]), said.alarm);

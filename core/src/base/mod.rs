@@ -53,7 +53,7 @@ pub trait BaseRecord {
 }
 
 /// ln(2π) / 2.
-const HALF_LN_TAU: f32 = 0.918_938_5;
+pub const HALF_LN_TAU: f32 = 0.918_938_5;
 
 /// A uniform number between 0 and 1 from 31 of 32 bits, in the middle of its cell: never 0.
 #[inline]

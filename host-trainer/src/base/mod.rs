@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Image;
 use crate::model::architecture::Elementary;
+use crate::net::rows::Lanes;
 use crate::train::{Batch, Real};
 
 /// What a base's type says.
@@ -57,6 +58,15 @@ pub trait BaseView: Debug + Send + Sync {
     }
     /// One sample.
     fn sample(&self, rng: &mut dyn Rng) -> Vec<f32>;
+
+    /// The log-densities of many points side by side, a coordinate in each lane, with the bits of [`Self::log_prob`].
+    fn log_prob_rows(&self, z: &[Lanes<f32>]) -> Lanes<f32> {
+        let mut point = vec![0.0; z.len()];
+        std::array::from_fn(|row| {
+            point.iter_mut().zip(z).for_each(|(value, lanes)| *value = lanes[row]);
+            self.log_prob(&point)
+        })
+    }
 }
 
 macro_rules! bases {

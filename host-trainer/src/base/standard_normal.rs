@@ -1,7 +1,9 @@
 //! The standard normal base: independent coordinates of mean 0 and variance 1.
 
 use flowlet::Fixed;
-use flowlet::base::{standard_normal, standard_normal_deviate, standard_normal_log_prob, standard_normal_terms};
+use flowlet::base::{
+    HALF_LN_TAU, standard_normal, standard_normal_deviate, standard_normal_log_prob, standard_normal_terms,
+};
 use flowlet::schema::Record;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{Base, BaseKind, BaseView, TrainableBase, TrainedBase};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, forever, with_functions};
-use crate::train::{Batch, LN_2PI, Real};
+use crate::net::rows::{Lanes, ROWS};
+use crate::train::{Batch, LN_2PI, Real, vectorize};
 
 /// `StandardNormal<D, E>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,22 @@ impl BaseKind for StandardNormal {
 impl BaseView for StandardNormal {
     fn log_prob(&self, z: &[f32]) -> f32 {
         standard_normal_log_prob(z)
+    }
+
+    fn log_prob_rows(&self, z: &[Lanes<f32>]) -> Lanes<f32> {
+        let mut squares = [0.0; ROWS];
+        vectorize(
+            #[inline(always)]
+            || {
+                for z in z {
+                    for row in 0..ROWS {
+                        squares[row] += z[row] * z[row];
+                    }
+                }
+            },
+        );
+        let constant = z.iter().fold(0.0, |constant, _| constant + HALF_LN_TAU);
+        squares.map(|squares| -0.5 * squares - constant)
     }
 
     fn log_prob_f64(&self, z: &[f64]) -> f64 {

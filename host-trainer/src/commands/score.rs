@@ -147,8 +147,10 @@ impl Scoring<'_> {
     fn part(&self, scorer: &Scorer<'_>, block: &Table, rows: Range<usize>, before: usize) -> Part {
         let numbers: Vec<_> = rows.clone().map(|row| block.numbers(row, self.columns)).collect();
         // Those that are all numbers, side by side.
-        let readings: Vec<&Vec<f32>> = numbers.iter().flatten().collect();
-        let mut said = scorer.assess_rows(&readings).into_iter();
+        let readings: Vec<&[f32]> = numbers.iter().flatten().map(Vec::as_slice).collect();
+        let mut said = Vec::with_capacity(readings.len());
+        scorer.assess_rows(readings.into_iter(), |one| said.push(one));
+        let mut said = said.into_iter();
         let mut part = Part::default();
         for (row, numbers) in rows.zip(&numbers) {
             let number = before + row + 1;

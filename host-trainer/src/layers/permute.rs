@@ -1,5 +1,7 @@
 //! Permutation: `y[i] = x[order[i]]`, log |det J| = 0.
 
+use std::cell::RefCell;
+
 use flowlet::Real;
 use flowlet::elementary::{Elementary as Functions, Libm};
 use flowlet::layers::permute::{self, gather, scatter};
@@ -49,6 +51,11 @@ impl Kind for Permute {
 #[derive(Debug)]
 struct Order<'a>(&'a [u32]);
 
+thread_local! {
+    /// Readings before they are moved, in memory that is kept from one block of a table to the next.
+    static FROM: RefCell<Vec<Lanes<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Mathematics for Order<'_> {
     fn inverse<T: Real, E: Functions<T>>(&self, x: &mut [T], _: &[T]) -> T
     where
@@ -60,8 +67,11 @@ impl Mathematics for Order<'_> {
     }
 
     fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], _: &[Lanes<f32>]) -> Lanes<f32> {
-        let from = x.to_vec();
-        gather(self.0, &from, x);
+        FROM.with_borrow_mut(|from| {
+            from.clear();
+            from.extend_from_slice(x);
+            gather(self.0, from, x);
+        });
         [0.0; ROWS]
     }
 

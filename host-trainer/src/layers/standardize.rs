@@ -11,6 +11,7 @@ use super::{Computed, Kind, Mathematics, View};
 use crate::image::Image;
 use crate::model::architecture::{Elementary, forever};
 use crate::net::rows::{Lanes, ROWS, each};
+use crate::train::vectorize;
 
 /// `Standardize<D>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +67,14 @@ impl Mathematics for StandardizeView<'_> {
     }
 
     fn inverse_rows<E: Functions<f32>>(&self, x: &mut [Lanes<f32>], _: &[Lanes<f32>]) -> Lanes<f32> {
-        for ((x, mean), inverse_scale) in x.iter_mut().zip(self.mean).zip(self.inverse_scale) {
-            *x = each(x, |x| x.standardized(*mean, *inverse_scale));
-        }
+        vectorize(
+            #[inline(always)]
+            || {
+                for ((x, mean), inverse_scale) in x.iter_mut().zip(self.mean).zip(self.inverse_scale) {
+                    *x = each(x, |x| x.standardized(*mean, *inverse_scale));
+                }
+            },
+        );
         [self.log_det; ROWS]
     }
 

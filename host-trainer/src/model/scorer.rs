@@ -67,7 +67,7 @@ impl<'a> Scorer<'a> {
         let (mut z, context) = self.read::<T>(reading, context)?;
         let log_det = inverse(&mut z, &context);
         check_support(log_det)?;
-        let log_prob = log_prob(&z, log_det, base);
+        let log_prob = log_prob(base(&z), log_det);
         Ok((z.into_iter().map(T::to_f32).collect(), log_prob))
     }
 
@@ -177,55 +177,51 @@ impl<'a> Scorer<'a> {
         Assessment { log_prob, p_value, alarm: self.calibration.alarm(-log_prob) }
     }
 
-    /// The log-densities of up to [`ROWS`] readings, each with its context behind it, as [`Self::log_prob`] of each.
-    ///
-    /// # Errors
-    /// [`ReadingError`], as on the device, and for another number of values.
-    pub fn log_probs<R: AsRef<[f32]>>(&self, readings: &[R]) -> Vec<Result<f32, ReadingError>> {
+    /// Gives the log-densities of up to [`ROWS`] readings, each with its context behind it, in order: as [`Self::log_prob`] of each.
+    fn log_probs<'r>(
+        &self,
+        readings: impl ExactSizeIterator<Item = &'r [f32]>,
+        mut give: impl FnMut(Result<f32, ReadingError>),
+    ) {
         let (features, context) = (self.features, self.context);
         let expected = features + context;
-        let check = |reading: &[f32]| {
+        let check = |reading: &'r [f32]| {
             let found = reading.len();
             let (reading, context) = reading
                 .split_at_checked(features)
                 .filter(|_| found == expected)
                 .ok_or(ReadingError::WrongLength { expected, found })?;
-            check_finite(reading, context)
+            check_finite(reading, context).map(|()| (reading, context))
         };
         if self.arithmetic != Arithmetic::F32SeparateMultiplyAdd || readings.len() > ROWS {
-            let one = |reading: &R| {
-                check(reading.as_ref())?;
-                let (reading, context) = reading.as_ref().split_at(features);
-                self.log_prob(reading, context)
-            };
-            return readings.iter().map(one).collect();
+            let one = |reading| check(reading).and_then(|(reading, context)| self.log_prob(reading, context));
+            return readings.map(one).for_each(give);
         }
+        let rows = readings.len();
         let mut lanes = vec![[0.0; ROWS]; expected];
-        let mut checked: Vec<_> = readings.iter().map(|reading| check(reading.as_ref())).collect();
-        for (row, (reading, checked)) in readings.iter().zip(&checked).enumerate() {
+        let mut checked = [Ok(()); ROWS];
+        for (row, (reading, checked)) in readings.zip(&mut checked).enumerate() {
+            *checked = check(reading).map(|_| ());
             // The others stay zeros: what comes of them is not looked at.
             if checked.is_ok() {
-                lanes.iter_mut().zip(reading.as_ref()).for_each(|(lanes, value)| lanes[row] = *value);
+                lanes.iter_mut().zip(reading).for_each(|(lanes, value)| lanes[row] = *value);
             }
         }
         let (x, context) = lanes.split_at_mut(features);
         let log_dets = self.layers.inverse_rows(x, context);
-        let mut z = vec![0.0; features];
-        let finish = |(row, checked): (usize, Result<(), ReadingError>)| {
-            checked?;
-            check_support(log_dets[row])?;
-            z.iter_mut().zip(&*x).for_each(|(value, lanes)| *value = lanes[row]);
-            log_prob(&z, log_dets[row], |z| self.base.log_prob(z))
-        };
-        checked.drain(..).enumerate().map(finish).collect()
+        let of_base = self.base.log_prob_rows(x);
+        for ((checked, log_det), of_base) in checked.into_iter().zip(log_dets).zip(of_base).take(rows) {
+            give(checked.and_then(|()| check_support(log_det)).and_then(|()| log_prob(of_base, log_det)));
+        }
     }
 
-    /// [`Self::assess`] of up to [`ROWS`] readings, each with its context behind it.
-    ///
-    /// # Errors
-    /// [`ReadingError`], as on the device, and for another number of values.
-    pub fn assess_rows<R: AsRef<[f32]>>(&self, readings: &[R]) -> Vec<Result<Assessment, ReadingError>> {
-        self.log_probs(readings).into_iter().map(|log_prob| Ok(self.assessment(log_prob?))).collect()
+    /// Gives what [`Self::assess`] says of up to [`ROWS`] readings, each with its context behind it, in order.
+    pub fn assess_rows<'r>(
+        &self,
+        readings: impl ExactSizeIterator<Item = &'r [f32]>,
+        mut give: impl FnMut(Result<Assessment, ReadingError>),
+    ) {
+        self.log_probs(readings, |log_prob| give(log_prob.map(|log_prob| self.assessment(log_prob))));
     }
 
     /// Base coordinates and log-density in double precision, on the same stored values: what single precision is
@@ -307,12 +303,12 @@ fn settings<'a>(monitor: &Monitor, bytes: &mut &'a [u8]) -> Option<SettingsView<
     })
 }
 
-/// The log-density at base coordinates, given the log-determinant of the way there.
-fn log_prob<T: Scalar>(z: &[T], log_det: T, base: impl FnOnce(&[T]) -> T) -> Result<f32, ReadingError> {
+/// The log-density of a reading, given that of the base and the log-determinant of the way there.
+fn log_prob<T: Scalar>(of_base: T, log_det: T) -> Result<f32, ReadingError> {
     let infinite = T::from_f32(f32::INFINITY);
     if log_det == infinite {
         return Err(ReadingError::Singular);
     }
-    let (log_prob, least) = (base(z) + log_det, T::from_f32(f32::MIN));
+    let (log_prob, least) = (of_base + log_det, T::from_f32(f32::MIN));
     Ok(if log_prob > least && log_prob != infinite { log_prob } else { least }.to_f32())
 }

@@ -6,8 +6,9 @@ use flowlet::Real;
 use flowlet::conditioner::float::{Block, INPUT_LIMIT};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Lanes, Quad, ROWS, each};
+use super::{Lanes, Quad, ROWS, each, first};
 use crate::layers::slice;
+use crate::train::vectorize;
 
 /// A net.
 #[derive(Debug)]
@@ -52,27 +53,35 @@ impl Net {
         Some(Self { inputs, hidden, last })
     }
 
-    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
-        let mut outputs = vec![[0.0; ROWS]; 4 * self.last.len()];
+    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>, outputs: &mut Vec<Lanes<f32>>) {
         UNITS.with_borrow_mut(|[units, next]| {
-            units.clear();
-            units.resize(self.inputs, [0.0; ROWS]);
-            for (unit, values) in units.iter_mut().zip(inputs) {
-                *unit = each(values, |value| value.clamp_abs(INPUT_LIMIT));
-            }
+            let mut width = self.inputs;
+            let mut inputs = inputs.fuse();
+            vectorize(
+                #[inline(always)]
+                || {
+                    for unit in first(units, width) {
+                        *unit = inputs.next().map_or([0.0; ROWS], |values| each(values, |x| x.clamp_abs(INPUT_LIMIT)));
+                    }
+                },
+            );
             for matrix in &self.hidden {
-                next.resize(4 * matrix.len(), [0.0; ROWS]);
-                Arch::new().dispatch(Product { matrix, units, next, is_rectified: true });
+                let next_width = 4 * matrix.len();
+                let product =
+                    Product { matrix, units: &units[..width], next: first(next, next_width), is_rectified: true };
+                Arch::new().dispatch(product);
                 std::mem::swap(units, next);
+                width = next_width;
             }
-            Arch::new().dispatch(Product { matrix: &self.last, units, next: &mut outputs, is_rectified: false });
+            outputs.resize(4 * self.last.len(), [0.0; ROWS]);
+            let product = Product { matrix: &self.last, units: &units[..width], next: outputs, is_rectified: false };
+            Arch::new().dispatch(product);
         });
-        outputs
     }
 }
 
 thread_local! {
-    /// What a matrix reads and what it gives, kept from one net to the next: a table has many blocks, each goes through all nets.
+    /// What a matrix reads and what it gives, kept from one net to the next.
     static UNITS: RefCell<[Vec<Lanes<f32>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 

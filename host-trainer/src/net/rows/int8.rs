@@ -1,11 +1,13 @@
 //! int8 weights, int16 activations, int32 accumulators: two products and their sum are one instruction, PMADDWD, for as many
 //! readings as a vector has 32-bit lanes.
 
+use std::cell::RefCell;
+
 use flowlet::Real;
 use flowlet::conditioner::int8::{Block, Requantization};
 use pulp::{Arch, NullaryFnOnce, Scalar, Simd, cast};
 
-use super::{Lanes, Quad, ROWS, each};
+use super::{Lanes, Quad, ROWS, each, first};
 use crate::layers::{scalar, slice};
 use crate::train::vectorize;
 
@@ -70,43 +72,57 @@ impl Net {
         Some(Self { inputs, inverse_input_scale, hidden, last })
     }
 
-    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
-        let mut quantized = vec![[0; ROWS]; self.inputs];
-        vectorize(
-            #[inline(always)]
-            || {
-                for (quantized, values) in quantized.iter_mut().zip(inputs) {
-                    *quantized = each(values, |value| value.quantized(self.inverse_input_scale));
-                }
-            },
-        );
-        let mut units: Vec<_> = quantized.as_chunks().0.iter().map(|[low, high]| pairs(low, high)).collect();
-        for matrix in &self.hidden {
-            let mut next = Vec::with_capacity(2 * matrix.0.len());
-            matrix.products(
-                &units,
+    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>, outputs: &mut Vec<Lanes<f32>>) {
+        UNITS.with_borrow_mut(|[units, next]| {
+            let mut width = self.inputs / 2;
+            let mut inputs = inputs.fuse();
+            vectorize(
                 #[inline(always)]
-                |[a, b, c, d], scales| {
-                    for ((low, high), scales) in [(a, b), (c, d)].into_iter().zip(scales.as_chunks::<2>().0) {
-                        let low = each(low, |sum| scales[0].relu(sum));
-                        next.push(pairs(&low, &each(high, |sum| scales[1].relu(sum))));
+                || {
+                    let mut quantized = || {
+                        let values = inputs.next();
+                        values
+                            .map_or([0; ROWS], |values| each(values, |value| value.quantized(self.inverse_input_scale)))
+                    };
+                    for unit in first(units, width) {
+                        *unit = pairs(&quantized(), &quantized());
                     }
                 },
             );
-            units = next;
-        }
-        let mut outputs = Vec::with_capacity(4 * self.last.0.len());
-        self.last.products(
-            &units,
-            #[inline(always)]
-            |sums, scales| {
-                for (sums, scale) in sums.iter().zip(scales) {
-                    outputs.push(each(sums, |sum| f32::scaled(sum, *scale)));
-                }
-            },
-        );
-        outputs
+            for matrix in &self.hidden {
+                let next_width = 2 * matrix.0.len();
+                let mut places = first(next, next_width).iter_mut();
+                matrix.products(
+                    &units[..width],
+                    #[inline(always)]
+                    |[a, b, c, d], scales| {
+                        let halves = [(a, b), (c, d)].into_iter().zip(scales.as_chunks::<2>().0);
+                        for (((low, high), scales), place) in halves.zip(&mut places) {
+                            let low = each(low, |sum| scales[0].relu(sum));
+                            *place = pairs(&low, &each(high, |sum| scales[1].relu(sum)));
+                        }
+                    },
+                );
+                std::mem::swap(units, next);
+                width = next_width;
+            }
+            outputs.clear();
+            self.last.products(
+                &units[..width],
+                #[inline(always)]
+                |sums, scales| {
+                    for (sums, scale) in sums.iter().zip(scales) {
+                        outputs.push(each(sums, |sum| f32::scaled(sum, *scale)));
+                    }
+                },
+            );
+        });
     }
+}
+
+thread_local! {
+    /// What a matrix reads and what it gives, kept from one net to the next.
+    static UNITS: RefCell<[Vec<Lanes<Pair>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 /// Of two units, in words.

@@ -10,6 +10,9 @@
 mod float;
 mod int8;
 
+use std::cell::Cell;
+use std::ops::Deref;
+
 use flowlet::conditioner::{Activation, Body, MaskedShape, Shape};
 
 use super::description::{AnyShape, NetType};
@@ -62,12 +65,44 @@ impl RowsNet {
 
     /// The outputs, padding to quads included, at these inputs; those that are missing are 0, those beyond the net's are not
     /// looked at.
-    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Vec<Lanes<f32>> {
+    pub fn evaluate<'a>(&self, inputs: impl Iterator<Item = &'a Lanes<f32>>) -> Outputs {
+        let mut outputs = Outputs(OUTPUTS.take());
         match self {
-            Self::Float(net) => net.evaluate(inputs),
-            Self::Int8(net) => net.evaluate(inputs),
+            Self::Float(net) => net.evaluate(inputs, &mut outputs.0),
+            Self::Int8(net) => net.evaluate(inputs, &mut outputs.0),
         }
+        outputs
     }
+}
+
+/// What a net gave, in memory that the thread's next evaluation takes again: a table has many blocks, each goes through all nets.
+#[derive(Debug)]
+pub struct Outputs(Vec<Lanes<f32>>);
+
+thread_local! {
+    static OUTPUTS: Cell<Vec<Lanes<f32>>> = const { Cell::new(Vec::new()) };
+}
+
+impl Deref for Outputs {
+    type Target = [Lanes<f32>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        OUTPUTS.set(std::mem::take(&mut self.0));
+    }
+}
+
+/// The first lanes of a buffer, which grows as it has to; what is in them is of no account.
+fn first<T: Copy + Default>(buffer: &mut Vec<Lanes<T>>, count: usize) -> &mut [Lanes<T>] {
+    if buffer.len() < count {
+        buffer.resize(count, [T::default(); ROWS]);
+    }
+    &mut buffer[..count]
 }
 
 /// Four rows of a matrix.

@@ -17,6 +17,7 @@ mod speed;
 mod test;
 mod vi;
 
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -127,6 +128,9 @@ enum Bench {
         /// Densities, by family, in place of anomalies
         #[arg(long)]
         density: bool,
+        /// Anomalies are told apart from so many seeds: how much chance does
+        #[arg(long, value_name = "N", default_value = "1", conflicts_with = "density")]
+        seeds: NonZeroU8,
         /// Writes the figures as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -269,8 +273,9 @@ fn main() -> anyhow::Result<()> {
             costs::run(&costs::Request { json, write, check })
         }
         Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
-        Command::Bench { what: Bench::Quality { data, density, json, quick } } => {
-            quality::run(&quality::Request { data, density, json, quick })
+        Command::Bench { what: Bench::Quality { data, density, seeds, json, quick } } => {
+            let seeds = seeds.get().into();
+            quality::run(&quality::Request { data, density, seeds, json, quick })
         }
         Command::Bench { what: Bench::Quantization { data, json, quick } } => {
             quantization::run(&quantization::Request { data, json, quick })

@@ -35,6 +35,8 @@ pub struct Request {
     pub data: PathBuf,
     /// Densities, by family, in place of anomalies.
     pub density: bool,
+    /// Anomalies are told apart by fits from seeds 0 to this one, exclusive.
+    pub seeds: u64,
     /// Where the figures go.
     pub json: Option<PathBuf>,
     /// Fits that only show that all works.
@@ -45,6 +47,7 @@ pub struct Request {
 #[derive(Serialize)]
 struct Figure {
     set: String,
+    seed: u64,
     family: String,
     /// Who decided the architecture: the defaults, a limit of bytes, or the family.
     choice: String,
@@ -59,8 +62,10 @@ pub fn run(request: &Request) -> Result<()> {
     let folder = request.data.join(if request.density { "density" } else { "anomaly" });
     let folders = sets::of_kind(&folder)?;
     ensure!(!folders.is_empty(), "{}: has no SET/test.csv", folder.display());
-    let figures =
-        if request.density { densities(&folders, request.quick)? } else { anomalies(&folders, request.quick)? };
+    let figures = match request.density {
+        true => densities(&folders, request.quick)?,
+        false => anomalies(&folders, request.seeds, request.quick)?,
+    };
     if let Some(path) = &request.json {
         let text = serde_json::to_string_pretty(&figures)? + "\n";
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -68,24 +73,31 @@ pub fn run(request: &Request) -> Result<()> {
     Ok(())
 }
 
-/// AUROC of the default model, and of the one that small flash is chosen for.
-fn anomalies(folders: &[PathBuf], quick: bool) -> Result<Vec<Figure>> {
+/// AUROC of the default model, and of the one that small flash is chosen for: from the first seed, and the mean over all.
+fn anomalies(folders: &[PathBuf], seeds: u64, quick: bool) -> Result<Vec<Figure>> {
     println!(
-        "| set | rows | features | family | bytes | AUROC, int8 | f32 | false alarms | family, 16 KiB | bytes | AUROC, int8 |\n\
-         |---|---:|---:|---|---:|---:|---:|---:|---|---:|---:|"
+        "| set | rows | features | family | bytes | AUROC, int8 | f32 | false alarms | int8, mean of {seeds} | family, 16 KiB | bytes | AUROC, int8 | mean of {seeds} |\n\
+         |---|---:|---:|---|---:|---:|---:|---:|---:|---|---:|---:|---:|"
     );
     let mut figures = Vec::new();
-    let mut sums = [0.0; 3];
+    let mut sums = [0.0; 5];
     for folder in folders {
-        let set = read(folder)?;
+        let sets = (0..seeds).map(|seed| read(folder, seed)).collect::<Result<Vec<_>>>()?;
+        let set = sets.first().context("there is a seed")?;
         let rows = set.training_rows();
-        let choose = |most| Architecture::for_table(rows, set.features(), 0, most);
-        let default = measure(&set, choose(MOST_BYTES), "default", quick)?;
-        let small = measure(&set, choose(SMALL_BYTES), "at most 16 KiB", quick)?;
-        let aurocs = [&default.int8, &default.f32, &small.int8].map(|measures| measures.auroc.unwrap_or(f64::NAN));
+        let fit = |most, choice| {
+            let architecture = Architecture::for_table(rows, set.features(), 0, most);
+            let fits = sets.iter().map(|set| measure(set, architecture.clone(), choice, quick));
+            fits.collect::<Result<Vec<_>>>()
+        };
+        let [defaults, smalls] = [fit(MOST_BYTES, "default")?, fit(SMALL_BYTES, "at most 16 KiB")?];
+        let (default, small) = (&defaults[0], &smalls[0]);
+        let auroc = |measures: &Measures| measures.auroc.unwrap_or(f64::NAN);
+        let mean = |all: &[Figure]| all.iter().map(|figure| auroc(&figure.int8)).sum::<f64>() / seeds as f64;
+        let aurocs = [auroc(&default.int8), auroc(&default.f32), mean(&defaults), auroc(&small.int8), mean(&smalls)];
         sums.iter_mut().zip(aurocs).for_each(|(sum, auroc)| *sum += auroc);
         println!(
-            "| {} | {rows} | {} | `{}` | {} | {:.4} | {:.4} | {:.2} % | `{}` | {} | {:.4} |",
+            "| {} | {rows} | {} | `{}` | {} | {:.4} | {:.4} | {:.2} % | {:.4} | `{}` | {} | {:.4} | {:.4} |",
             set.name,
             set.features(),
             default.family,
@@ -93,14 +105,18 @@ fn anomalies(folders: &[PathBuf], quick: bool) -> Result<Vec<Figure>> {
             aurocs[0],
             aurocs[1],
             100.0 * default.int8.false_alarm_rate.unwrap_or(f64::NAN),
+            aurocs[2],
             small.family,
             small.bytes,
-            aurocs[2],
+            aurocs[3],
+            aurocs[4],
         );
-        figures.extend([default, small]);
+        figures.extend(defaults.into_iter().chain(smalls));
     }
-    let [default, f32, small] = sums.map(|sum| sum / folders.len() as f64);
-    println!("| **mean** | | | | | **{default:.4}** | **{f32:.4}** | | | | **{small:.4}** |");
+    let [default, f32, default_mean, small, small_mean] = sums.map(|sum| sum / folders.len() as f64);
+    println!(
+        "| **mean** | | | | | **{default:.4}** | **{f32:.4}** | | **{default_mean:.4}** | | | **{small:.4}** | **{small_mean:.4}** |"
+    );
     Ok(figures)
 }
 
@@ -111,7 +127,7 @@ fn densities(folders: &[PathBuf], quick: bool) -> Result<Vec<Figure>> {
     );
     let mut figures = Vec::new();
     for folder in folders {
-        let set = read(folder)?;
+        let set = read(folder, 0)?;
         let default = Architecture::for_table(set.training_rows(), set.features(), 0, MOST_BYTES);
         let all = FAMILIES.into_iter().map(|family| (Architecture::of(family, set.features()), "family"));
         for (architecture, choice) in [(default, "default")].into_iter().chain(all) {
@@ -132,8 +148,8 @@ fn densities(folders: &[PathBuf], quick: bool) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn read(folder: &Path) -> Result<Set> {
-    Set::read(folder).with_context(|| folder.display().to_string())
+fn read(folder: &Path, seed: u64) -> Result<Set> {
+    Set::read(folder, seed).with_context(|| folder.display().to_string())
 }
 
 fn measure(set: &Set, architecture: Architecture, choice: &str, quick: bool) -> Result<Figure> {
@@ -142,6 +158,7 @@ fn measure(set: &Set, architecture: Architecture, choice: &str, quick: bool) -> 
     let said = |model: &Model| anyhow::Ok(Measures::new(&assess(model, &set.test)?, &set.anomalous));
     Ok(Figure {
         set: set.name.clone(),
+        seed: set.seed(),
         family,
         choice: choice.to_owned(),
         parameters: fitted.model.architecture().layers.parameters(),

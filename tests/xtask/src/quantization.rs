@@ -59,7 +59,7 @@ pub fn run(request: &Request) -> Result<()> {
 }
 
 fn measure(folder: &Path, quick: bool) -> Result<Figure> {
-    let set = Set::read(folder)?;
+    let set = Set::read(folder, 0)?;
     eprintln!("{}", set.name);
     let mut best: Option<(Family, Fitted)> = None;
     for family in FAMILIES {

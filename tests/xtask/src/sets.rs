@@ -28,6 +28,8 @@ const QUICK_STEPS: usize = 200;
 /// A data set, its rows divided.
 pub struct Set {
     pub name: String,
+    /// What divides the rows, and what a fit begins from.
+    seed: u64,
     readings: Readings,
     split: Split,
     calibration: Matrix,
@@ -63,8 +65,8 @@ pub fn of_kind(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Set {
-    /// The rows of a folder's files.
-    pub fn read(folder: &Path) -> Result<Self> {
+    /// The rows of a folder's files, divided by a seed where no file says how.
+    pub fn read(folder: &Path, seed: u64) -> Result<Self> {
         let training = ["train.csv", "train_normal.csv"].map(|name| folder.join(name));
         let training = training.iter().find(|path| path.exists()).context("has no train.csv")?;
         let mut readings = features(&Table::read(training)?)?;
@@ -86,12 +88,12 @@ impl Set {
             let split = append(&mut readings, &validation.select(&selection));
             (split, validation.select(&calibration))
         } else {
-            let split = Split::new(&readings, &SplitOptions::default())?;
+            let split = Split::new(&readings, &SplitOptions { seed, ..SplitOptions::default() })?;
             let calibration = readings.values.select(&split.calibration);
             (split, calibration)
         };
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, readings, split, calibration, test: test_rows, anomalous })
+        Ok(Self { name, seed, readings, split, calibration, test: test_rows, anomalous })
     }
 
     /// The rows that a fit trains on and those that it selects by, in units of standard deviations of the former. Rows of a
@@ -113,6 +115,11 @@ impl Set {
         (training, selection)
     }
 
+    /// What divided the rows, and what a fit begins from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Features.
     pub fn features(&self) -> usize {
         self.readings.features.len()
@@ -127,6 +134,7 @@ impl Set {
     pub fn fit(&self, architecture: Architecture, quick: bool) -> Result<Fitted> {
         let mut options = Options::for_features(self.features());
         options.architecture = architecture;
+        options.seed = self.seed;
         if quick {
             options.steps = QUICK_STEPS;
         }

@@ -83,7 +83,7 @@ pub fn run(request: &Request) -> Result<()> {
     }
     let mut figures = Vec::new();
     for folder in folders {
-        let set = Set::read(&folder).with_context(|| format!("{}", folder.display()))?;
+        let set = Set::read(&folder, 0).with_context(|| format!("{}", folder.display()))?;
         eprintln!("{}", set.name);
         figures.push(measure(&set, families, request.seconds)?);
     }

@@ -55,12 +55,15 @@ impl Architecture {
         let splines = [(8, 3), (6, 3), (4, 3), (4, 2)].into_iter().flat_map(|(bins, layers)| {
             // Fewer bins cost less than narrow nets do.
             let least = spline.hidden.min(32);
-            widths(spline.hidden).filter(move |width| *width >= least).map(move |hidden| Self {
-                bins,
-                layers,
-                hidden,
-                ..Self::of(Family::MafSpline, features)
-            })
+            widths(spline.hidden).filter(move |width| *width >= least).map(move |hidden| (bins, layers, hidden))
+        });
+        // Both together still tell more than scales and shifts.
+        let narrow = [4, 3].into_iter().flat_map(|bins| [24, 16].map(|hidden| (bins, 2, hidden)));
+        let splines = splines.chain(narrow).map(|(bins, layers, hidden)| Self {
+            bins,
+            layers,
+            hidden,
+            ..Self::of(Family::MafSpline, features)
         });
         let affines = [5, 3, 2].into_iter().flat_map(|layers| {
             widths(affine.hidden).map(move |hidden| Self { layers, hidden, ..Self::of(Family::Maf, features) })

@@ -20,6 +20,7 @@ mod vi;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use flowlet_tests::emulator::Backend;
 use flowlet_trainer::train::Family;
@@ -118,6 +119,9 @@ enum Bench {
         /// Fails if a figure is over 2 % above the one in this file
         #[arg(long, value_name = "FILE")]
         check: Option<PathBuf>,
+        /// Only devices with these cores
+        #[arg(long = "core", value_name = "CORE,..", value_delimiter = ',', value_parser = PossibleValuesParser::new(device::cores()))]
+        cores: Vec<String>,
     },
     /// How well the defaults fit: AUROC of int8 models, or densities by family
     Quality {
@@ -272,7 +276,9 @@ fn main() -> anyhow::Result<()> {
             let json = json.unwrap_or_else(|| setup::root().join("tests/cost/shapes.json"));
             costs::run(&costs::Request { json, write, check })
         }
-        Command::Bench { what: Bench::Device { json, check } } => device::bench(&device::Request { json, check }),
+        Command::Bench { what: Bench::Device { json, check, cores } } => {
+            device::bench(&device::Request { json, check, cores })
+        }
         Command::Bench { what: Bench::Quality { data, density, seeds, json, quick } } => {
             let seeds = seeds.get().into();
             quality::run(&quality::Request { data, density, seeds, json, quick })

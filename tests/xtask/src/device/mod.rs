@@ -54,6 +54,13 @@ pub struct Request {
     pub json: Option<PathBuf>,
     /// Figures that none may exceed.
     pub check: Option<PathBuf>,
+    /// Only devices with these cores; all of them if there are none.
+    pub cores: Vec<String>,
+}
+
+/// What can be chosen.
+pub fn cores() -> [&'static str; Board::ALL.len()] {
+    Board::ALL.map(Board::core)
 }
 
 /// Counts, prints tables, and compares.
@@ -62,7 +69,8 @@ pub fn bench(request: &Request) -> Result<()> {
     let path = setup::root().join("firmware/model/rig.flow");
     let file = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let committed = Model::from_bytes(&file).with_context(|| path.display().to_string())?;
-    for board in Board::ALL {
+    let is_counted = |core: &str| request.cores.is_empty() || request.cores.iter().any(|counted| counted == core);
+    for board in Board::ALL.into_iter().filter(|board| is_counted(board.core())) {
         figures.extend(alone(board, "kernels", KERNELS, POINTS)?);
         let firmware = build(&Build { board, ..Build::default() })?;
         let baseline = build(&Build { board, baseline: true, ..Build::default() })?;
@@ -81,7 +89,7 @@ pub fn bench(request: &Request) -> Result<()> {
         let text = serde_json::to_string_pretty(&figures)? + "\n";
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    request.check.as_deref().map_or(Ok(()), |path| compare(&figures, path))
+    request.check.as_deref().map_or(Ok(()), |path| compare(&figures, path, is_counted))
 }
 
 /// Every job alone on one board, at so many points; what the call costs besides is subtracted.
@@ -162,13 +170,17 @@ fn score(board: Board, what: &str, model: &Model, firmware: &Image, baseline: &I
 fn markdown(figures: &[Figure]) -> String {
     let mut text = String::new();
     for board in Board::ALL {
+        let mut counted = figures.iter().filter(|figure| figure.core == board.core()).peekable();
+        if counted.peek().is_none() {
+            continue;
+        }
         let _ = writeln!(
             text,
             "| {} | instructions | most | a multiply-accumulate | modelled cycles | a multiply-accumulate | code | model | stack | state |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             board.core()
         );
-        for figure in figures.iter().filter(|figure| figure.core == board.core()) {
+        for figure in counted {
             let a_mac = |value: f64| match figure.macs {
                 0 => String::new(),
                 macs => format!("{:.2}", value / macs as f64),
@@ -194,12 +206,12 @@ fn markdown(figures: &[Figure]) -> String {
     text
 }
 
-/// Fails if a figure is above the committed one by more than the tolerance.
-fn compare(figures: &[Figure], path: &Path) -> Result<()> {
+/// Fails if a figure of a core that was counted is above the committed one by more than the tolerance.
+fn compare(figures: &[Figure], path: &Path, is_counted: impl Fn(&str) -> bool) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let committed: Vec<Figure> = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let mut worse = Vec::new();
-    for committed in &committed {
+    for committed in committed.iter().filter(|figure| is_counted(&figure.core)) {
         let same = |figure: &&Figure| figure.what == committed.what && figure.core == committed.core;
         let Some(found) = figures.iter().find(same) else {
             bail!("{} has {} on {}, which was not measured", path.display(), committed.what, committed.core);

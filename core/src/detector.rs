@@ -69,7 +69,7 @@ impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar, const N
     pub const RAM: usize = Self::ARCHITECTURE.ram();
 
     /// Multiply-accumulates of one score, padding included.
-    pub const MACS: usize = L::SCHEMA.macs();
+    pub const MACS: usize = Self::ARCHITECTURE.macs();
 
     /// The image of the type has no padding and no surprises.
     const CHECKED: () = {

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use rand_core::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::base::{Base, Independent, StandardNormal};
+use crate::base::{Base, BaseRecord, Independent, StandardNormal};
 use crate::bijector::{Forward, Inverse, Layer, Triangular};
 use crate::interaction::{self, Tracks};
 use crate::model_file::stop;
@@ -78,9 +78,9 @@ impl<const D: usize, L, B, const C: usize, T> Flow<D, L, B, C, T> {
     }
 }
 
-impl<const D: usize, L: Layer, B, const C: usize, T: Scalar> Flow<D, L, B, C, T> {
+impl<const D: usize, L: Layer, B: BaseRecord, const C: usize, T: Scalar> Flow<D, L, B, C, T> {
     /// Evaluated by the compiler for every flow that is used; permutations that are data are left to the loaders.
-    pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(D, &L::SCHEMA, None) {
+    pub(crate) const CHECKED: () = if let Err(error) = interaction::check::<D>(D, &L::SCHEMA, &B::RECORD, None) {
         stop(&error)
     };
 
@@ -135,6 +135,7 @@ impl<const D: usize, L: Layer, B, const C: usize, T: Scalar> Flow<D, L, B, C, T>
     pub fn order(&self) -> Result<Order<D>, NoOrder>
     where
         L: Triangular<D, C, T>,
+        B: Independent<D, T>,
     {
         let () = Self::CHECKED;
         if let Some(order) = const { Self::ORDER } {

@@ -38,22 +38,50 @@ pub struct Coordinates<'a> {
     transformed: u128,
 }
 
-/// Checks the layers of a flow of `features`; `CAPACITY` holds as many or more.
+/// Checks the layers of a flow of `features`, each time with those of one of the flows that its base may consist of;
+/// `CAPACITY` holds as many or more.
 ///
-/// Where a permutation is data, `image` is the flow's image (its layers come first); without one, such a flow passes,
-/// and its loader calls again with the image.
+/// Where a permutation is data, `image` is the flow's image (its layers come first, then its base); without one, such a flow
+/// passes, and its loader calls again with the image.
 ///
 /// # Errors
 /// [`LoadError::NeverTransformed`] and [`LoadError::NeverInteract`], naming the features.
 pub(crate) const fn check<const CAPACITY: usize>(
     features: usize,
     schema: &Schema,
+    base: &Record,
     image: Option<&[u8]>,
 ) -> Result<(), LoadError> {
     const { assert!(CAPACITY > 0 && CAPACITY <= MOST_FEATURES, "flowlet: a flow has 1 to 128 features") };
+    let [.., Field::Flows { times, layers, base: inner }] = base.fields else {
+        return check_one::<CAPACITY>(features, schema, None, image);
+    };
+    let each = layers.size() + inner.size();
+    let (mut offset, mut n) = (schema.size() + base.size() - *times * each, 0);
+    while n < *times {
+        match check_one::<CAPACITY>(features, schema, Some((layers, offset)), image) {
+            Ok(()) => (offset, n) = (offset + each, n + 1),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The same of the layers, and of those of one flow of the base, which lie at an offset.
+const fn check_one<const CAPACITY: usize>(
+    features: usize,
+    schema: &Schema,
+    member: Option<(&Schema, usize)>,
+    image: Option<&[u8]>,
+) -> Result<(), LoadError> {
     let mut tracks = Tracks::<CAPACITY>::new(features);
     let mut coordinates = tracks.lend();
     if !coordinates.pass(schema, false, image, 0) {
+        return Ok(());
+    }
+    if let Some((layers, offset)) = member
+        && !coordinates.pass(layers, false, image, offset)
+    {
         return Ok(());
     }
     let transformed = coordinates.transformed;

@@ -66,7 +66,7 @@ pub mod terms;
 pub mod text;
 pub mod univariate;
 
-pub use base::{Base, Mixture, StandardNormal, StudentT};
+pub use base::{Base, Ensemble, Member, Mixture, StandardNormal, StudentT};
 pub use bijector::{Bijector, Chain, Forward, Inverse, Layer, Triangular, Turned};
 pub use calibration::Calibration;
 pub use conditioner::{

@@ -111,6 +111,7 @@ macro_rules! registry {
                 StandardNormal: both $crate::StandardNormal<$d>;
                 StudentT: both $crate::StudentT<$d>;
                 Mixture: both $crate::Mixture<$d, 3>;
+                Ensemble: both $crate::Ensemble<$d, 3, $crate::Chain<$crate::Permute<$d>, $crate::registry!(@coupling Int8, $a, $b, 0, $crate::Affine, 1 $crate::Plain)>>;
             }
         }
     };

@@ -52,6 +52,8 @@ pub enum Value {
     Word(&'static str),
     /// A type with parameters of its own.
     Record(&'static Record),
+    /// Composed layers.
+    Layers(&'static Schema),
 }
 
 /// Consecutive bytes of a model's image. All formats are little-endian and a multiple of four bytes long.
@@ -74,6 +76,15 @@ pub enum Field {
         times: usize,
         /// The nested type.
         record: &'static Record,
+    },
+    /// The fields of layers and of the base behind them, `times` over: of several flows.
+    Flows {
+        /// How often.
+        times: usize,
+        /// The layers.
+        layers: &'static Schema,
+        /// The base.
+        base: &'static Record,
     },
 }
 
@@ -193,6 +204,7 @@ impl Record {
             size += match field {
                 Field::Data { format, count, .. } => format.size() * *count,
                 Field::Nested { times, record } => *times * record.size(),
+                Field::Flows { times, layers, base } => *times * (layers.size() + base.size()),
             };
             fields = rest;
         }
@@ -217,6 +229,7 @@ impl Record {
                 Value::Number(number) => text.number(*number as u64),
                 Value::Word(word) => text.word(word),
                 Value::Record(record) => record.describe(text),
+                Value::Layers(layers) => layers.describe(text),
             }
             if !rest.is_empty() {
                 text.word(",");
@@ -247,6 +260,19 @@ impl Record {
                             Ok(next) => offset = next,
                             Err(error) => return Err(error),
                         }
+                        n += 1;
+                    }
+                }
+                Field::Flows { times, layers, base } => {
+                    let mut n = 0;
+                    while n < *times {
+                        offset = match layers.check(image, offset) {
+                            Ok(offset) => match base.check(image, offset) {
+                                Ok(offset) => offset,
+                                Err(error) => return Err(error),
+                            },
+                            Err(error) => return Err(error),
+                        };
                         n += 1;
                     }
                 }

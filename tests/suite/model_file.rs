@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flowlet::model_file::{self, LoadError, PREFIX, Prefix};
-use flowlet::{AffineCoupling, Chain, Detector, Float, Flow, Permute};
+use flowlet::{AffineCoupling, Chain, Detector, Ensemble, Float, Flow, Permute, Standardize};
 use flowlet_tests::models::{Aligned, Style, body, detectors, host_model, with_checksum};
 use flowlet_tests::vectors::{Line, Quantized, Unquantized, directory};
 use flowlet_trainer::model::{Model, ModelError};
@@ -300,6 +300,43 @@ fn pairs_that_never_interact_are_named() {
         "features 2 and 3 never interact: no base coordinate depends on both: add a layer, or permute between couplings"
     );
     assert_eq!(check([[0, 1, 2, 3], [0, 1, 2, 3]]), Err(LoadError::NeverTransformed { feature: 0 }));
+}
+
+#[test]
+fn each_flow_of_an_ensemble_is_checked() {
+    type Block = Chain<Permute<3>, AffineCoupling<1, 2, Float<1, 1, 0, 1>>>;
+    type Members = Ensemble<3, 2, [Block; 2]>;
+    type Together = Detector<Flow<3, Standardize<3>, Members>, 1>;
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let body = body(&Together::ARCHITECTURE, Style::Fitted, &mut rng);
+    let members = size_of::<Standardize<3>>() + 2 * 8;
+    let check = |change: &dyn Fn(&mut [u8])| {
+        let mut body = body.clone();
+        for member in 0..2 {
+            for (block, order) in [[0_u32, 1, 2], [1, 2, 0]].into_iter().enumerate() {
+                let at = members + (2 * member + block) * size_of::<Block>();
+                body[at..at + 12].copy_from_slice(&order.map(u32::to_le_bytes).concat());
+            }
+        }
+        change(&mut body);
+        let mut file = without_metadata(&Together::ARCHITECTURE, &body);
+        with_checksum(&mut file);
+        let file = Aligned::new(&file);
+        Together::from_flash(file.bytes()).map(|_| ())
+    };
+    assert_eq!(check(&|_| ()), Ok(()));
+    // Only one of them never transforms a feature, whichever it is.
+    for member in 0..2 {
+        let at = members + (2 * member + 1) * size_of::<Block>();
+        let same = [0_u32, 1, 2].map(u32::to_le_bytes).concat();
+        let result = check(&|body| body[at..at + 12].copy_from_slice(&same));
+        assert_eq!(result, Err(LoadError::NeverTransformed { feature: 0 }), "member {member}");
+        let result = check(&|body| body[at] = 3);
+        assert_eq!(result, Err(LoadError::Field { name: "source", offset: at }), "member {member}");
+    }
+    let weight = size_of::<Standardize<3>>();
+    let result = check(&|body| body[weight..weight + 4].copy_from_slice(&f32::NAN.to_le_bytes()));
+    assert_eq!(result, Err(LoadError::Field { name: "offset", offset: weight }));
 }
 
 /// A file without metadata, and without a checksum.

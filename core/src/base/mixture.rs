@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use rand_core::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use super::{Base, BaseRecord, standard_normal_deviate};
+use super::{Base, BaseRecord, LogSum, choose, standard_normal_deviate};
 use crate::elementary::{Elementary, ElementaryName, Libm};
 use crate::real::Real;
 use crate::schema::{Field, Format, Parameter, Record, Rule, Value};
@@ -92,34 +92,22 @@ impl<'a> MixtureView<'a> {
     /// f32 at the least.
     #[inline]
     pub fn log_prob<T: Real, E: Elementary<T>>(&self, z: &[T]) -> T {
-        let lowest = T::from_f32(f32::MIN);
-        let (mut largest, mut sum) = (lowest, T::ZERO);
+        let mut sum = LogSum::default();
         for ((mean, scale), offset) in self.components(z.len()).zip(self.offset) {
             let mut squares = T::ZERO;
             for ((z, mean), scale) in z.iter().zip(mean).zip(scale) {
                 let deviation = (*z - T::from_f32(*mean)) * T::from_f32(*scale);
                 squares = squares + deviation * deviation;
             }
-            let term = T::from_f32(*offset) - T::from_f32(0.5) * squares;
-            // Also for a NaN.
-            let term = if term > lowest { term } else { lowest };
-            if term > largest {
-                sum = sum * E::exp(largest - term) + T::ONE;
-                largest = term;
-            } else {
-                sum = sum + E::exp(term - largest);
-            }
+            sum.add::<E>(T::from_f32(*offset) - T::from_f32(0.5) * squares);
         }
-        // The largest term itself has added 1.
-        if sum > T::ONE { largest + E::ln(sum) } else { largest }
+        sum.ln::<E>()
     }
 
     /// A sample: one word for the component, and one for each coordinate, in order.
     #[inline]
     pub fn sample<T: Real, E: Elementary<T>, R: Rng + ?Sized>(&self, rng: &mut R, z: &mut [T]) {
-        let word = rng.next_u32();
-        let component = self.behind.iter().filter(|behind| word < **behind).count();
-        let component = component.min(self.behind.len().saturating_sub(1));
+        let component = choose(self.behind, rng.next_u32());
         let chosen = self.components(z.len()).nth(component).unwrap_or((&[], &[]));
         for ((z, mean), scale) in z.iter_mut().zip(chosen.0).zip(chosen.1) {
             *z = standard_normal_deviate::<T, E>(rng.next_u32()) / T::from_f32(*scale) + T::from_f32(*mean);

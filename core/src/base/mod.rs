@@ -5,20 +5,24 @@
 //! | [`StandardNormal`] | nothing | what a flow has unless its type says otherwise |
 //! | [`StudentT`] | degrees of freedom for each coordinate | tails that are heavier than a normal distribution's |
 //! | [`Mixture`] | M normal distributions | several operating modes, which no smooth map makes from one |
+//! | [`Ensemble`] | K flows | few readings, on which single fits differ by chance |
 //!
 //! Every file has the same parts: the typed base, its record, its log-density on slices, which the host shares, and its
 //! samples, drawn without a loop that a broken generator of random numbers could block.
 
+pub mod ensemble;
 pub mod mixture;
 pub mod standard_normal;
 pub mod student_t;
 
+pub use ensemble::{Ensemble, Member};
 pub use mixture::Mixture;
 pub use standard_normal::{StandardNormal, standard_normal_deviate, standard_normal_log_prob, standard_normal_terms};
 pub use student_t::StudentT;
 
 use rand_core::Rng;
 
+use crate::elementary::Elementary;
 use crate::real::Real;
 use crate::schema::Record;
 
@@ -38,7 +42,7 @@ pub trait Base<const D: usize, T: Real = f32> {
 /// A base whose coordinates are independent: its density is a product of theirs.
 #[diagnostic::on_unimplemented(
     message = "the coordinates of `{Self}` are not {D} independent ones, so the density is no product of conditional ones",
-    note = "`StandardNormal` and `StudentT` have independent coordinates, a `Mixture` has not"
+    note = "`StandardNormal` and `StudentT` have independent coordinates, a `Mixture` and an `Ensemble` have not"
 )]
 pub trait Independent<const D: usize, T: Real = f32>: Base<D, T> {
     /// Adds each coordinate's log-density, in nats, to `log_probs`, and replaces the coordinate by the standard normal
@@ -54,6 +58,53 @@ pub trait BaseRecord {
 
 /// ln(2π) / 2.
 pub const HALF_LN_TAU: f32 = 0.918_938_5;
+
+/// ln Σ exp(term), term by term, relative to the largest so far.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSum<T> {
+    largest: T,
+    sum: T,
+}
+
+impl<T: Real> Default for LogSum<T> {
+    /// Of no terms.
+    #[inline]
+    fn default() -> Self {
+        Self { largest: T::from_f32(f32::MIN), sum: T::ZERO }
+    }
+}
+
+impl<T: Real> LogSum<T> {
+    /// Adds a term's exponential.
+    #[inline]
+    pub fn add<E: Elementary<T>>(&mut self, term: T) {
+        let lowest = T::from_f32(f32::MIN);
+        // Also for a NaN.
+        let term = if term > lowest { term } else { lowest };
+        if term > self.largest {
+            self.sum = self.sum * E::exp(self.largest - term) + T::ONE;
+            self.largest = term;
+        } else {
+            self.sum = self.sum + E::exp(term - self.largest);
+        }
+    }
+
+    /// The logarithm of the sum: the lowest f32 at the least.
+    #[inline]
+    #[must_use]
+    pub fn ln<E: Elementary<T>>(self) -> T {
+        // The largest term itself has added 1.
+        if self.sum > T::ONE { self.largest + E::ln(self.sum) } else { self.largest }
+    }
+}
+
+/// The component that a uniform word chooses, given the weights of all components behind each, times 2³².
+#[inline]
+#[must_use]
+pub fn choose(behind: &[u32], word: u32) -> usize {
+    let component = behind.iter().filter(|behind| word < **behind).count();
+    component.min(behind.len().saturating_sub(1))
+}
 
 /// A uniform number between 0 and 1 from 31 of 32 bits, in the middle of its cell: never 0.
 #[inline]

@@ -571,7 +571,7 @@ fn weights(field: &Field) -> usize {
     match field {
         Field::Nested { times, record } => times * record.fields.iter().map(weights).sum::<usize>(),
         Field::Data { name: "weights", count, .. } => *count,
-        Field::Data { .. } => 0,
+        Field::Data { .. } | Field::Flows { .. } => 0,
     }
 }
 

@@ -78,10 +78,18 @@ impl Architecture {
         interaction::order(self.features, self.layers, body)
     }
 
-    /// Bytes of stack that one score takes: the reading's copies, the layers' scratch and [`CALL_OVERHEAD`].
+    /// Bytes of stack that one score takes: the reading's copies, the scratch of the layers or the base, and [`CALL_OVERHEAD`].
     #[must_use]
     pub const fn ram(&self) -> usize {
-        2 * size_of::<f32>() * self.features + self.layers.scratch() + CALL_OVERHEAD
+        let (of_layers, of_base) = (self.layers.scratch(), self.base.scratch);
+        let scratch = if of_layers > of_base { of_layers } else { of_base };
+        2 * size_of::<f32>() * self.features + scratch + CALL_OVERHEAD
+    }
+
+    /// Multiply-accumulates of one score, padding included.
+    #[must_use]
+    pub const fn macs(&self) -> usize {
+        self.layers.macs() + self.base.macs
     }
 
     /// Bytes of the body.
@@ -152,7 +160,7 @@ impl Architecture {
             Err(error) => return Err(error),
         };
         match self.monitor.check(body, offset) {
-            Ok(_) => interaction::check::<CAPACITY>(self.features, self.layers, Some(body)),
+            Ok(_) => interaction::check::<CAPACITY>(self.features, self.layers, self.base, Some(body)),
             Err(error) => Err(error),
         }
     }

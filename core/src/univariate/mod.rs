@@ -270,6 +270,7 @@ pub(crate) mod tests {
         let nested = |field: &Field| match field {
             Field::Nested { record, .. } => record.size(),
             Field::Data { format, count, .. } => format.size() * count,
+            Field::Flows { .. } => unreachable!("a map has no flows"),
         };
         assert_eq!(U::RECORD.fields.iter().map(nested).sum::<usize>(), size_of::<U>());
         assert!(U::lend(|space: &mut [f32]| space.len() >= U::OUTPUTS));

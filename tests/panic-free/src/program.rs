@@ -8,8 +8,8 @@ use flowlet::monitor::{Monitor, Settings};
 use flowlet::real::Scalar;
 use flowlet::signal::{Raw, Stream, Windows};
 use flowlet::{
-    Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Fast, Fixed,
-    Float, Flow, Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
+    Additive, Affine, AffineCoupling, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Elu, Ensemble, Fast,
+    Fixed, Float, Flow, Forward, Gated, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
     MaskedAutoregressive, MaskedFloat, MaskedInt8, Micromath, Mixture, Permute, Planar, Pointwise, Power, Radial,
     Residual, Reverse, Sigmoidal, Spline, StandardNormal, Standardize, StudentT, Sylvester, Tanh, Triangular, Turned,
     model_file, scale, spline,
@@ -62,6 +62,9 @@ type Maps = Chain<
         >,
     >,
 >;
+
+/// Several flows.
+type Members = Ensemble<5, 2, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 1, 2>>>; 3], StudentT<5>>;
 
 /// The layer with a singularity.
 type Cubed = Chain<Standardize<1>, Cube>;
@@ -212,6 +215,7 @@ extern "C" fn entry() {
         call::<1, Cubed, StandardNormal<1>, 0, f32, 1>(file, values);
         call::<3, Mapped, StudentT<3>, 0, f32, 4>(file, values);
         call::<3, Mapped, Mixture<3, 2>, 0, f32, 4>(file, values);
+        call::<5, Standardize<5>, Members, 0, f32, 4>(file, values);
         call::<6, Linear, StandardNormal<6>, 0, f32, 1>(file, values);
         call_one_way::<6, OneWay>(file);
         call_ordered::<5, Ordered, StandardNormal<5>, f32>(file);
@@ -224,6 +228,7 @@ extern "C" fn entry() {
         call::<5, Conditioned, StandardNormal<5>, 2, Fixed, 1>(file, values);
         call::<3, Mapped, StudentT<3>, 0, Fixed, 4>(file, values);
         call::<3, Mapped, Mixture<3, 2>, 0, Fixed, 4>(file, values);
+        call::<5, Standardize<5>, Members, 0, Fixed, 4>(file, values);
         call::<6, Linear, StandardNormal<6>, 0, Fixed, 1>(file, values);
         call::<5, Autoregressive, StandardNormal<5>, 3, Fixed, 1>(file, values);
         call::<5, Maps, StandardNormal<5>, 0, Fixed, 1>(file, values);

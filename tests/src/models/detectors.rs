@@ -6,10 +6,10 @@ use flowlet::base::BaseRecord;
 use flowlet::model_file::{Architecture, LoadError};
 use flowlet::real::Scalar;
 use flowlet::{
-    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Fast,
-    Fixed, Float, Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear, Micromath,
-    Mixture, Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal, Standardize,
-    StudentT, Turned, scale, spline,
+    Additive, Affine, AffineCoupling, Assessment, Atanh, Base, Chain, Coupling, Cube, Detector, Elementwise, Ensemble,
+    Fast, Fixed, Float, Flow, Forward, Householder, Int8, Inverse, InverseSoftplus, Layer, Log, Logit, LuLinear,
+    Micromath, Mixture, Permute, Pointwise, Power, ReadingError, Reverse, Sigmoidal, Spline, StandardNormal,
+    Standardize, StudentT, Turned, scale, spline,
 };
 use rand::Rng;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -120,6 +120,8 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn AnyDetector>)> {
         "positive and bounded": Flow<5, Chain<Elementwise<5, InverseSoftplus>, Chain<Elementwise<5, Logit>, Chain<Standardize<5>, [Chain<AffineCoupling<2, 3, Float<1, 2, 0, 2>>, Reverse>; 4]>>>>, 16;
         "bounded, rooted, heavy tails": Flow<3, Chain<Elementwise<3, Atanh>, Chain<Elementwise<3, Power, Micromath>, Couplings<3, 1, 2, Int8<1, 2, 1, 1>, 6>>>, StudentT<3>>, 16;
         "mixture": Flow<5, Couplings<5, 2, 3, Int8<1, 4, 1, 2>, 6>, Mixture<5, 3>>, 16;
+        "ensemble": Flow<5, Standardize<5>, Ensemble<5, 3, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 1, 2>>>; 4]>>, 16;
+        "ensemble, heavy tails": Flow<3, Chain<Elementwise<3, Atanh>, Standardize<3>>, Ensemble<3, 2, [Chain<Reverse, AffineCoupling<1, 2, Float<1, 2, 0, 1>>>; 3], StudentT<3>, Fast>>, 16;
         "one component": Flow<2, Chain<Standardize<2>, [Chain<AffineCoupling<1, 1, Float<1, 2, 0, 1>>, Reverse>; 2]>, Mixture<2, 1, Micromath>>, 4;
     }
 }

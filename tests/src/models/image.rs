@@ -35,14 +35,18 @@ pub fn image(schema: &Schema, style: Style, rng: &mut impl Rng) -> Vec<u8> {
 /// If a field has a format and a rule for which there are no values here.
 pub fn body(architecture: &Architecture, style: Style, rng: &mut impl Rng) -> Vec<u8> {
     let mut body = image(architecture.layers, style, rng);
-    let start = body.len();
-    fields(architecture.base, style, Place::default(), rng, &mut body);
-    if style != Style::Hostile {
-        consistent(architecture.base, &mut body[start..]);
-    }
+    base_fields(architecture.base, style, rng, &mut body);
     fields(architecture.calibration, style, Place::default(), rng, &mut body);
     assert_eq!(body.len(), architecture.size());
     body
+}
+
+fn base_fields(base: &Record, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>) {
+    let start = image.len();
+    fields(base, style, Place::default(), rng, image);
+    if style != Style::Hostile {
+        consistent(base, &mut image[start..]);
+    }
 }
 
 fn layer(schema: &Schema, style: Style, rng: &mut impl Rng, image: &mut Vec<u8>) {
@@ -104,6 +108,10 @@ fn fields(record: &Record, style: Style, at: Place, rng: &mut impl Rng, image: &
                 let at = place(record, index);
                 (0..*times).for_each(|_| fields(inner, style, at, rng, image));
             }
+            Field::Flows { times, layers, base } => (0..*times).for_each(|_| {
+                layer(layers, style, rng, image);
+                base_fields(base, style, rng, image);
+            }),
             Field::Data { name, format, count, rule } => {
                 let zero = at.last && style == Style::Initial && matches!(*name, "weights" | "bias");
                 let context = Element { name, fan_in, zero, style, at };
@@ -132,7 +140,7 @@ fn consistent(base: &Record, image: &mut [u8]) {
         .iter()
         .map(|field| match field {
             Field::Data { count, .. } => *count,
-            Field::Nested { .. } => 0,
+            Field::Nested { .. } | Field::Flows { .. } => 0,
         })
         .collect();
     let value =
@@ -156,6 +164,15 @@ fn consistent(base: &Record, image: &mut [u8]) {
                 set(image, component, (offset as f32).to_le_bytes());
                 let behind = (components - 1 - component) as f64 * share;
                 set(image, components + component, ((behind * 4_294_967_296.0) as u32).to_le_bytes());
+            }
+        }
+        "Ensemble" => {
+            for member in 0..counts[0] {
+                // Equal weights.
+                let share = 1.0 / counts[0] as f64;
+                set(image, member, (share.ln() as f32).to_le_bytes());
+                let behind = (counts[0] - 1 - member) as f64 * share;
+                set(image, counts[0] + member, ((behind * 4_294_967_296.0) as u32).to_le_bytes());
             }
         }
         _ => {}

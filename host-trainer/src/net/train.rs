@@ -302,9 +302,11 @@ impl<T: Real> Backward<'_, T> {
         let (net, rows) = (self.net, self.rows);
         let matrix = net.matrix(index);
         let width = matrix.inputs;
-        for (sum, gradient) in self.parameter_gradient[matrix.biases()].iter_mut().zip(gradient.chunks_exact(rows)) {
-            *sum += sum_in_lanes(gradient);
-        }
+        let sums = self.parameter_gradient[matrix.biases()].iter_mut().zip(gradient.chunks_exact(rows));
+        vectorize(
+            #[inline(always)]
+            || sums.for_each(|(sum, gradient)| *sum += sum_in_lanes(gradient)),
+        );
         let mut by_row = tape.buffer(width * rows);
         transpose(input, rows, &mut by_row);
         let weights = &self.parameters[matrix.weights()];

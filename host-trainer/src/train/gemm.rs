@@ -129,15 +129,26 @@ impl<T: Real> Product<'_, T> {
                 #[inline(always)]
                 |at| vectors::<S, T, N>(&right[at * stride + column..][..lanes]),
             );
-            let rows = result[top * stride..(top + height) * stride].chunks_exact_mut(stride);
-            for ((index, row), sums) in (top..).zip(rows).zip(&sums) {
-                let results = T::vectors_mut::<S>(&mut row[column..]).iter_mut().zip(sums);
+            // By constant indices, or the sums would go through memory.
+            for i in 0..M {
+                if i == height {
+                    break;
+                }
+                let row = &mut result[(top + i) * stride + column..][..lanes];
+                let results: &mut [T::Vector<S>; N] =
+                    T::vectors_mut::<S>(row).first_chunk_mut().expect("as many vectors as columns");
                 match onto {
-                    Onto::Result => results.for_each(|(result, sum)| *result = T::plus(simd, *result, *sum)),
-                    Onto::Zero => results.for_each(|(result, sum)| *result = *sum),
+                    Onto::Result => {
+                        for j in 0..N {
+                            results[j] = T::plus(simd, results[j], sums[i][j]);
+                        }
+                    }
+                    Onto::Zero => *results = sums[i],
                     Onto::Bias(biases) => {
-                        let bias = biases[index].splat(simd);
-                        results.for_each(|(result, sum)| *result = T::plus(simd, bias, *sum));
+                        let bias = biases[top + i].splat(simd);
+                        for j in 0..N {
+                            results[j] = T::plus(simd, bias, sums[i][j]);
+                        }
                     }
                 }
             }
@@ -245,6 +256,7 @@ fn add_products<S: Simd, T: Real, const M: usize, const N: usize>(
 }
 
 /// Sum in eight interleaved parts, which a vector unit adds at once.
+#[inline(always)]
 pub fn sum_in_lanes<T: Real>(values: &[T]) -> T {
     let (chunks, rest) = values.as_chunks::<8>();
     let mut lanes = [T::zero(); 8];

@@ -152,6 +152,9 @@ pub struct FitOptions {
     /// In which order the layers see the features; in a fixed one `score --terms` gives an exact account by features
     #[arg(long, value_enum, default_value_t = FeatureOrder::Mixed, help_heading = "Architecture")]
     pub order: FeatureOrder,
+    /// Flows that the model is a mixture of, from as many seeds [default: up to 3 where rows are few and the family is not chosen]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8), help_heading = "Architecture")]
+    pub members: Option<u16>,
     /// How much work the fit is
     #[arg(long, value_enum, default_value_t = Effort::Normal)]
     pub effort: Effort,

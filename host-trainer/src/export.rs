@@ -3,10 +3,11 @@
 use flowlet::model_file::MOST_FEATURES;
 use flowlet::monitor::SettingsView;
 
+use crate::base::{Base, Ensemble};
 use crate::calibrate::{Calibrated, KNOTS};
 use crate::image::Image;
 use crate::layers::{Layer, Piece, Sequence, Standardize, compose, fold};
-use crate::model::architecture::{Architecture, Calibration, NumberFormat, Numerics};
+use crate::model::architecture::{Architecture, Calibration, Elementary, NumberFormat, Numerics};
 use crate::model::{Body, Metadata, Model, ModelError};
 use crate::train::{Flow, Options};
 
@@ -14,8 +15,11 @@ use crate::train::{Flow, Options};
 #[derive(Clone, Debug)]
 pub struct Written {
     layers: Layer,
+    base: Base,
     image: Image,
     numerics: Numerics,
+    /// The layers behind the standardization, one by one.
+    pieces: Vec<Piece>,
 }
 
 impl Written {
@@ -40,7 +44,7 @@ impl Written {
         let mut first = Image::default();
         Standardize::write(&mean[..features], &inverse_scale[..features], &mut first);
         let mut pieces = vec![(Layer::from(Standardize { features }), first.0)];
-        pieces.extend(written);
+        pieces.extend(written.iter().cloned());
         let before: Vec<_> = float_pieces(&flow.supports, &[]).collect();
         let mut pieces = fold(pieces).into_iter();
         let (first, values) = pieces.next().expect("the standardization");
@@ -73,14 +77,50 @@ impl Written {
         for (layer, _) in before.into_iter().rev() {
             layers = layer.then(layers);
         }
-        let image = all;
-        Self { layers, image, numerics: Numerics::default() }
+        Self { layers, base: base.base(), image: all, numerics: Numerics::default(), pieces: written }
+    }
+
+    /// A mixture of flows of one type with equal weights, behind the standardization that they share. Members that were
+    /// written as another type than the first, as rounding may fold layers in one and not in another, are written unfolded, all of them.
+    ///
+    /// # Panics
+    /// If there is no member, or one sees a context.
+    #[must_use]
+    pub fn ensemble(members: &[(&Flow, &Self)]) -> Self {
+        let (flow, first) = members.first().expect("an ensemble has a member");
+        assert_eq!(flow.context(), 0, "members of an ensemble see no context");
+        let as_pieces = |fold: fn(Vec<Piece>) -> Vec<Piece>| -> Vec<(Layer, Image)> {
+            let member = |(flow, written): &(&Flow, &Self)| {
+                let (layers, images): (Vec<_>, Vec<_>) = fold(written.pieces.clone()).into_iter().unzip();
+                let mut image = Image(images.concat());
+                let (base, parameters) = flow.base_with_parameters();
+                base.write(parameters, &mut image);
+                (compose(layers), image)
+            };
+            members.iter().map(member).collect()
+        };
+        let mut written = as_pieces(fold);
+        if written.iter().any(|(layers, _)| *layers != written[0].0) {
+            written = as_pieces(|pieces| pieces);
+        }
+        let (layers, images): (Vec<_>, Vec<_>) = written.into_iter().unzip();
+        let Self { layers: outer, mut image, .. } = Self::new(&flow.gaussian(), Vec::new());
+        Ensemble::write(&images, &mut image);
+        let base = Ensemble {
+            features: flow.features(),
+            members: members.len(),
+            layers: Box::new(layers[0].clone()),
+            base: Box::new(first.base.clone()),
+            elementary: Elementary::Libm,
+        };
+        Self { layers: outer, base: base.into(), image, numerics: Numerics::default(), pieces: Vec::new() }
     }
 
     /// The same with other numbers outside of the nets.
     #[must_use]
     pub fn computed_with(mut self, numerics: Numerics) -> Self {
         self.layers.compute_with(numerics.elementary);
+        self.base.compute_with(numerics.elementary);
         self.numerics = numerics;
         self
     }
@@ -98,13 +138,11 @@ impl Written {
 
     /// The type of the model.
     fn architecture(&self, flow: &Flow) -> Architecture {
-        let mut base = flow.base_with_parameters().0.base();
-        base.compute_with(self.numerics.elementary);
         Architecture {
             features: flow.features(),
             context: flow.context(),
             layers: self.layers.clone(),
-            base,
+            base: self.base.clone(),
             calibration: Calibration { knots: KNOTS },
             monitor: None,
             arithmetic: self.numerics.arithmetic,
@@ -120,8 +158,7 @@ impl Written {
         let body = Body::new(&self.image.0);
         let mut bytes = body.as_bytes();
         let layers = self.layers.view(&mut bytes).expect("layers write what they are");
-        let base = flow.base_with_parameters().0.base();
-        let base = base.kind().view(&mut bytes).expect("a base writes what it is");
+        let base = self.base.kind().view(&mut bytes).expect("a base writes what it is");
         let (x, context) = reading.split_at(flow.features());
         let mut z = x.to_vec();
         let log_det = layers.inverse_f64(&mut z, context);
@@ -139,7 +176,12 @@ pub fn planned(features: usize, context: usize, options: &Options) -> Architectu
     // Images of nets are those of f32 ones: what is folded into what depends on no net.
     let int8 = flow.sequence.layers(NumberFormat::Int8);
     let pieces = int8.zip(float_pieces(&flow.sequence, &flow.parameters)).map(|(layer, (_, image))| (layer, image));
-    Written::new(&flow, pieces.collect()).computed_with(options.numerics).architecture(&flow)
+    let single = Written::new(&flow, pieces.collect());
+    let written = match options.architecture.members {
+        0 | 1 => single,
+        members => Written::ensemble(&vec![(&flow, &single); members]),
+    };
+    written.computed_with(options.numerics).architecture(&flow)
 }
 
 /// Layers with f32 weights.

@@ -1,7 +1,7 @@
 //! From readings to a model: train, quantize, calibrate.
 
 use std::slice;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flowlet::model_file::MOST_FEATURES;
 
@@ -11,7 +11,7 @@ use crate::model::architecture::Arithmetic;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
 use crate::quantization::{self, Quantized};
 use crate::recalibrate::{RecalibrationError, recalibrate};
-use crate::train::{self, FitError, Options, Progress, Summary, TrainingData};
+use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
 
 /// A model, its unquantized twin, and how they came about.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Fitted {
     pub model: Model,
     /// The same flow with f32 weights, calibrated on its own scores.
     pub twin: Model,
-    /// How the training went.
+    /// How the training went, of a mixture that of the first flow.
     pub summary: Summary,
     /// What quantization cost.
     pub quantization: quantization::Report,
@@ -162,18 +162,44 @@ pub fn fit_best(
             calibration_log_prob: 0.0,
         },
     };
-    let flow = &fitted.model;
-    let quantized = quantization::quantize(flow, &training, &selection, &options.quantization, |flow| {
-        let tuned = train::fine_tune(flow, data, &options, progress, cancel);
-        tuned.map(|tuned| tuned.model).map_err(|error| named(error, readings))
-    })?;
-    let Quantized { flow: tuned, written, report } = quantized;
+    let quantize = |flow: &Flow, data: TrainingData<'_>, options: &Options, progress: &mut dyn Progress| {
+        quantization::quantize(flow, data.training, data.validation, &options.quantization, |flow| {
+            let tuned = train::fine_tune(flow, data, options, progress, cancel);
+            tuned.map(|tuned| tuned.model).map_err(|error| named(error, readings))
+        })
+    };
+    let mut quantized = vec![quantize(&fitted.model, data, &options, progress)?];
+    let mut flows = vec![fitted.model];
+    for member in 1..options.architecture.members {
+        let options = Options { seed: options.seed.wrapping_add(member as u64), ..options.clone() };
+        // Of a table that is larger than memory, all train on the same rows.
+        let split = if stored.is_some() { split.clone() } else { split.of_member(member) };
+        let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
+        let data = TrainingData { training: &training, validation: &selection, ..data };
+        let fitted = train::fit_beside(&flows[0], data, &options, progress, cancel);
+        let flow = fitted.map_err(|error| named(error, readings))?.model;
+        // A member that was not finished would be worse than none.
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
+        quantized.push(quantize(&flow, data, &options, progress)?);
+        flows.push(flow);
+    }
+    let flow = &flows[0];
+    let (written, twin) = match &quantized[..] {
+        [one] => (one.written.clone(), Written::float(flow)),
+        several => {
+            let floats: Vec<Written> = flows.iter().map(Written::float).collect();
+            let written: Vec<_> = several.iter().map(|it| (&it.flow, &it.written)).collect();
+            (Written::ensemble(&written), Written::ensemble(&flows.iter().zip(&floats).collect::<Vec<_>>()))
+        }
+    };
     let calibrated = |model: Model| recalibrate(&model, calibration, false_alarm_rate);
     Ok(Fitted {
-        model: calibrated(written.computed_with(options.numerics).model(&tuned, metadata.clone())?)?,
-        twin: calibrated(Written::float(flow).model(flow, metadata)?)?,
+        model: calibrated(written.computed_with(options.numerics).model(&quantized[0].flow, metadata.clone())?)?,
+        twin: calibrated(twin.model(flow, metadata)?)?,
         summary: fitted.summary,
-        quantization: report,
+        quantization: quantization::Report::of_members(quantized.into_iter().map(|Quantized { report, .. }| report)),
         gaussian_log_probs: flow.gaussian().log_probs(calibration),
     })
 }
@@ -236,6 +262,50 @@ mod tests {
     fn fitted(readings: &Readings, split: &Split, options: &Options) -> Result<Fitted, FittingError> {
         let calibration = readings.values.select(&split.calibration);
         fit(readings, split, &calibration, 0.05, options, &mut (), &AtomicBool::new(false))
+    }
+
+    /// The density is the mean of the members' densities, each of which is fitted from another seed and selects on other rows.
+    #[test]
+    fn a_mixture_scores_as_its_members_do_together() {
+        let (readings, split, mut options) = example();
+        options.architecture.members = 2;
+        let both = fitted(&readings, &split, &options).unwrap();
+        assert_eq!(both.model.architecture().members(), 2);
+        let steps = quantization_steps(&readings.values.select(&split.train));
+        let mut flows: Vec<Flow> = Vec::new();
+        for (member, seed) in [(0, options.seed), (1, options.seed + 1)] {
+            let part = split.of_member(member);
+            let (training, validation) = (part.training(&readings, seed), readings.values.select(&part.selection));
+            let (training, validation, options) = (&training, &validation, &Options { seed, ..options.clone() });
+            let data = TrainingData { features: 2, training, stored: None, validation, quantization_steps: &steps };
+            let cancel = AtomicBool::new(false);
+            let fit = match flows.first() {
+                None => train::fit(data, options, &mut (), &cancel),
+                Some(first) => train::fit_beside(first, data, options, &mut (), &cancel),
+            };
+            flows.push(fit.unwrap().model);
+        }
+        assert_eq!((&flows[0].mean, &flows[0].inverse_scale), (&flows[1].mean, &flows[1].inverse_scale));
+        let log_prob = |model: &Model, row: &[f32]| f64::from(model.scorer().log_prob(row, &[]).unwrap());
+        for row in readings.values.iter_rows().chain([&[9.0, -4.0][..]]) {
+            let [a, b] = [0, 1].map(|member| flows[member].log_prob(row));
+            let expected = a.max(b) + (0.5 * (1.0 + (-(a - b).abs()).exp())).ln();
+            let found = log_prob(&both.twin, row);
+            assert!((found - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{row:?}: {found}, but {expected}");
+            // Far off, int8 nets saturate.
+            let int8 = if row[0] > 2.0 { expected } else { log_prob(&both.model, row) };
+            assert!((int8 - expected).abs() < 0.1 * (1.0 + expected.abs()), "{row:?}: {int8}, but {expected}");
+        }
+    }
+
+    #[test]
+    fn an_interrupted_mixture_has_the_members_that_were_finished() {
+        let (readings, split, mut options) = example();
+        options.architecture.members = 3;
+        let calibration = readings.values.select(&split.calibration);
+        let cancelled = AtomicBool::new(true);
+        let fitted = fit(&readings, &split, &calibration, 0.05, &options, &mut (), &cancelled).unwrap();
+        assert_eq!(fitted.model.architecture().members(), 1);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Base distributions as the host knows them, one file each: what the type says, its mathematics, and how it is trained
 //! and written.
 
+mod ensemble;
 mod mixture;
 mod standard_normal;
 mod student_t;
 
+pub use ensemble::Ensemble;
 pub use mixture::{Mixture, TrainedMixture};
 pub use standard_normal::{StandardNormal, TrainedStandardNormal};
 pub use student_t::{StudentT, TrainedStudentT, constant};
@@ -17,6 +19,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::image::Image;
+use crate::layers::Layer;
 use crate::model::architecture::Elementary;
 use crate::net::rows::Lanes;
 use crate::train::{Batch, Real};
@@ -32,6 +35,10 @@ pub trait BaseKind: Debug + Send + Sync {
     /// Whether its coordinates are independent, so that each has a density.
     fn is_independent(&self) -> bool {
         false
+    }
+    /// How many flows it consists of, if it does, and the layers of each.
+    fn flows(&self) -> Option<(usize, &Layer)> {
+        None
     }
     /// The type in Rust; `None` for what a flow has unless it says otherwise.
     fn rust_type(&self) -> Option<String>;
@@ -108,6 +115,8 @@ bases! {
     StudentT,
     /// Several normal distributions.
     Mixture,
+    /// Several flows.
+    Ensemble,
 }
 
 /// The arithmetic of a base that is trained with its flow; its parameters are a slice behind those of the layers.

@@ -20,7 +20,7 @@ use crate::cli::{FitArgs, FitOptions};
 use crate::data::{self, Gathered, Matrix, Readings, Roles, Split, SplitOptions};
 use crate::fitting::{self, Fitted};
 use crate::layers::Support;
-use crate::quantization;
+use crate::quantization::{self, Formats};
 use crate::report::{FitReport, Parts, Seconds, to_json};
 use crate::search::svg;
 use crate::train::{Architecture, Effort, Family, FeatureOrder, MOST_BYTES, Options, Progress};
@@ -34,7 +34,13 @@ pub fn run(args: &FitArgs) -> Result<ExitCode> {
     if args.checkpoint.is_some() && args.options.effort == Effort::Best {
         bail!("--checkpoint: is of one fit, and --effort best makes several (leave out one of the two)");
     }
+    if budget.is_some() && args.options.members.is_some_and(|members| members > 1) {
+        bail!("--members: a search under a budget chooses single flows (leave out one of the two)");
+    }
     let mut job = Job::new(&args.readings, args.val.as_deref(), &args.options, args.memory)?;
+    if budget.is_some() {
+        job.candidates.iter_mut().for_each(|options| options.architecture.members = 1);
+    }
     if !args.quiet {
         job.notes.iter().for_each(|note| eprintln!("note: {note}"));
     }
@@ -267,6 +273,16 @@ fn candidates(args: &FitOptions, supports: Vec<Support>, readings: &Readings, sp
     shape.layers = args.layers.map_or(shape.layers, usize::from);
     shape.hidden = args.hidden.map_or(shape.hidden, usize::from);
     shape.hidden_layers = args.hidden_layers.map_or(shape.hidden_layers, usize::from);
+    // What is chosen for a table is a mixture where that pays; what somebody chose is not, unless it is said.
+    let single = args.family.is_some()
+        || args.order == FeatureOrder::Fixed
+        || args.format != Formats::Int8
+        || args.effort == Effort::Quick;
+    shape.members = match args.members {
+        Some(members) => members.into(),
+        None if single => 1,
+        None => shape.most_members(complete, features, context, MOST_BYTES),
+    };
     options.numerics = args.arithmetic.into();
     options.epochs = args.epochs.map_or(options.epochs, |epochs| epochs as usize);
     options.candidates(args.effort, args.family.is_some(), features, context)

@@ -99,6 +99,12 @@ fn each(architecture: &Architecture, visit: &mut dyn FnMut(&'static Record, usiz
     }
     walk(architecture.layers, 1, visit);
     visit(architecture.base, 1);
+    for field in architecture.base.fields {
+        if let Field::Flows { times, layers, base } = field {
+            walk(layers, *times, visit);
+            visit(base, *times);
+        }
+    }
 }
 
 /// What a record's parameters say.
@@ -118,7 +124,7 @@ impl Layer {
             match (*parameter, value) {
                 ("map", Value::Record(map)) => layer.map = Some(map),
                 ("net", Value::Record(net)) => layer.net = Some(net),
-                ("packing" | "requantization", _) | (_, Value::Record(_)) => {}
+                ("packing" | "requantization", _) | (_, Value::Record(_) | Value::Layers(_)) => {}
                 (_, Value::Word(word)) if USUAL.contains(word) => {}
                 (_, Value::Word(word)) => layer.name += &format!(" of {word}"),
                 (parameter, Value::Number(number)) => layer.numbers.push((parameter, *number)),

@@ -137,6 +137,18 @@ impl Split {
         Ok(Self::train_and_select(readings, (0..rows).collect(), Vec::new(), options, &mut rng))
     }
 
+    /// The division for the k-th of several flows, the first of which has this one: each selects on other rows, as in a
+    /// cross-validation, so that together they are trained on all that calibration does not hold back.
+    #[must_use]
+    pub fn of_member(&self, member: usize) -> Self {
+        let Self { train, selection, .. } = self;
+        let mut rows = [&selection[..], train].concat();
+        let all = rows.len().max(1);
+        rows.rotate_left(member * selection.len() % all);
+        let train = rows.split_off(selection.len());
+        Self { train, selection: rows, ..self.clone() }
+    }
+
     /// The rows that are trained on, in raw units: the complete ones, and behind them those that are filled in, by the
     /// complete ones and the seed.
     ///

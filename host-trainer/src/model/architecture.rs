@@ -13,7 +13,7 @@ use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Base;
-use crate::layers::Layer;
+use crate::layers::{Kind, Layer};
 
 /// A model's type: features, context values, layers, base, calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -209,7 +209,7 @@ mod plain {
 }
 
 /// The most layers that a description from a file may have: repetitions of repetitions are quickly written.
-const MOST_LAYERS: usize = 4096;
+pub(crate) const MOST_LAYERS: usize = 4096;
 
 /// Records refer to each other for as long as the program runs, as they do in the typed models. A process reads a
 /// handful of models, so what their records take is let go of.
@@ -376,11 +376,40 @@ impl Architecture {
             && self.layers.directions().inverse
     }
 
+    /// Calls `visit` with every layer that is not a composition, in order, those of the flows that the base consists of
+    /// included, as often as its type is named.
+    fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a dyn Kind)) {
+        self.layers.each(visit);
+        if let Some((_, layers)) = self.base.kind().flows() {
+            layers.each(visit);
+        }
+    }
+
+    /// Numbers that a fit chooses, in all layers.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        let of_base = self.base.kind().flows().map_or(0, |(times, layers)| times * layers.parameters());
+        self.layers.parameters() + of_base
+    }
+
+    /// Flows that the density is a mixture of.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.base.kind().flows().map_or(1, |(times, _)| times)
+    }
+
+    /// Whether the layers have the direction base -> data.
+    #[must_use]
+    pub fn samples(&self) -> bool {
+        let forward = |layers: &Layer| layers.directions().forward;
+        forward(&self.layers) && self.base.kind().flows().is_none_or(|(_, layers)| forward(layers))
+    }
+
     /// The family of flows it belongs to, by the layers that transform.
     #[must_use]
     pub fn family(&self) -> &'static str {
         let mut family = "element-wise";
-        self.layers.each(&mut |layer| {
+        self.each(&mut |layer| {
             if let Some((name, _)) = layer.family().filter(|(name, _)| *name != "element-wise") {
                 family = name;
             }
@@ -392,7 +421,7 @@ impl Architecture {
     #[must_use]
     pub fn number_format(&self) -> &'static str {
         let (mut int8, mut float) = (false, false);
-        self.layers.each(&mut |layer| match layer.family() {
+        self.each(&mut |layer| match layer.family() {
             Some((_, Some(NumberFormat::Int8))) => int8 = true,
             Some((_, Some(NumberFormat::Float))) => float = true,
             _ => {}
@@ -412,8 +441,8 @@ mod tests {
     use flowlet::signal::Windows;
     use flowlet::text::Text;
     use flowlet::{
-        AffineCoupling, Chain, Cube, Detector, Float, Flow, Householder, Int8, LuLinear, Micromath, Permute, Planar,
-        Pointwise, Radial, Reverse, StandardNormal, Standardize, Sylvester, Turned,
+        AffineCoupling, Chain, Cube, Detector, Ensemble, Fast, Float, Flow, Householder, Int8, LuLinear, Micromath,
+        Permute, Planar, Pointwise, Radial, Reverse, StandardNormal, Standardize, StudentT, Sylvester, Turned,
     };
 
     type Quantized = Chain<Standardize<5>, [Chain<Permute<5>, AffineCoupling<2, 3, Int8<1, 4, 2, 2>>>; 4]>;
@@ -435,8 +464,8 @@ mod tests {
         let back = parsed.to_core();
         assert_eq!(back.fingerprint(), core.fingerprint());
         assert_eq!(back.size(), core.size());
-        assert_eq!(back.layers.macs(), core.layers.macs());
-        assert_eq!(back.layers.scratch(), core.layers.scratch());
+        assert_eq!(back.macs(), core.macs());
+        assert_eq!(back.ram(), core.ram());
     }
 
     #[test]
@@ -446,6 +475,10 @@ mod tests {
         check(&Detector::<Flow<5, Coarse>, 1, Settings<5, 4>>::ARCHITECTURE);
         check(&Detector::<Flow<5, Coarse>, 1, Settings<5, 4, Windows<1, 64, 32, 3, 3>>>::ARCHITECTURE);
         check(&Detector::<Flow<6, Linear>, 1>::ARCHITECTURE);
+        type Members = Ensemble<5, 3, Quantized>;
+        type Tailed = Ensemble<5, 2, Coarse, StudentT<5>, Fast>;
+        check(&Detector::<Flow<5, Standardize<5>, Members>, 1>::ARCHITECTURE);
+        check(&Detector::<Flow<5, Standardize<5>, Tailed>, 1>::ARCHITECTURE);
         check(&Detector::<Flow<5, Turned<Quantized>, StandardNormal<5>, 3>, 7>::ARCHITECTURE);
     }
 

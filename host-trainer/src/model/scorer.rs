@@ -38,7 +38,7 @@ impl<'a> Scorer<'a> {
         let mut bytes = body;
         let layers = architecture.layers.view(&mut bytes)?;
         let base = architecture.base.kind().view(&mut bytes)?;
-        let samples = architecture.layers.directions().forward;
+        let samples = architecture.samples();
         let knots = architecture.calibration.knots;
         let calibration = CalibrationView {
             scores: slice(&mut bytes, knots)?,

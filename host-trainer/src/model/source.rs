@@ -82,7 +82,7 @@ pub fn rust_source(model: &Model, file: &str) -> String {
         names = quoted(features, |feature| &feature.name),
         units = quoted(features, |feature| &feature.unit),
         bytes = core.size(),
-        macs = core.layers.macs(),
+        macs = core.macs(),
         type = model.architecture().rust_type(),
     )
 }

@@ -17,6 +17,15 @@ pub enum NoTerms {
         /// The family of the model.
         family: &'static str,
     },
+    /// The density is a mixture of several.
+    #[error(
+        "it is a mixture of {members} flows, and the product of conditional densities is another one in each: fit with \
+         --members 1"
+    )]
+    Members {
+        /// How many.
+        members: usize,
+    },
     /// The base's coordinates depend on each other.
     #[error(
         "the coordinates of its base are not independent, so its density is no product of conditional ones: fit with --base \
@@ -45,6 +54,9 @@ impl Model {
     /// # Panics
     /// Never: a body has all permutations.
     pub fn order(&self) -> Result<Order<MOST_FEATURES>, NoTerms> {
+        if let members @ 2.. = self.architecture().members() {
+            return Err(NoTerms::Members { members });
+        }
         if !self.architecture().layers.is_triangular() {
             return Err(NoTerms::Layers { family: self.architecture().family() });
         }

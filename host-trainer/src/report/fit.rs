@@ -100,7 +100,8 @@ pub struct FitReport {
     pub auroc: Option<f64>,
     /// The same for the unquantized twin.
     pub f32_auroc: Option<f64>,
-    /// The share of the selection rows, not trained on and not calibrated on, that raise the alarm.
+    /// The share of the selection rows, not trained on and not calibrated on, that raise the alarm; `None` for a mixture, which
+    /// is trained on all of them.
     pub selection_alarm_rate: Option<f64>,
     /// The same for the unquantized twin, at its own threshold.
     pub f32_selection_alarm_rate: Option<f64>,
@@ -119,6 +120,7 @@ fn facts<S: serde::Serializer>(model: &Inspection, serializer: S) -> Result<S::O
     use serde::ser::SerializeMap;
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("family", model.family)?;
+    map.serialize_entry("members", &model.members)?;
     map.serialize_entry("parameters", &model.parameters)?;
     map.serialize_entry("macs", &model.macs)?;
     map.serialize_entry("model_bytes", &model.model_bytes)?;
@@ -215,7 +217,8 @@ impl Scored {
         };
         Ok(Self {
             auroc: auroc(&scores, &anomalous),
-            selection_alarm_rate: alarms(&selection),
+            // Of a mixture, one flow selects on what the others are trained on.
+            selection_alarm_rate: alarms(&selection).filter(|_| model.architecture().members() == 1),
             detection_rate: alarms(&anomalies),
             calibration: calibration.iter().map(|said| said.log_prob).collect(),
         })
@@ -278,6 +281,13 @@ impl Display for FitReport {
             let file = if self.temporary_file { "; the training rows in a temporary file" } else { "" };
             writeln!(f, "{:<14}{} MiB at the most{file}", "memory", bytes.div_ceil(1 << 20))?;
         }
+        if let members @ 2.. = self.model.members {
+            writeln!(
+                f,
+                "{:<14}{members} flows, from as many seeds, and the model is their mixture (--members 1 for a single one)",
+                "members"
+            )?;
+        }
         if self.best_epoch == 0 {
             let why = match self.stop {
                 Stop::Cancelled => "interrupted before a pass was done",
@@ -321,15 +331,19 @@ impl Display for FitReport {
             )?,
             None => writeln!(f, "{:<14}unknown without labelled anomalies: `flowlet eval` measures it", "AUROC")?,
         }
-        writeln!(
+        write!(
             f,
-            "{:<14}score above {}, for {} of normal readings; {} of the selection rows ({} with f32)",
+            "{:<14}score above {}, for {} of normal readings",
             "alarm",
             score(self.model.threshold),
             percent(Some(f64::from(self.model.false_alarm_rate))),
-            percent(self.selection_alarm_rate),
-            percent(self.f32_selection_alarm_rate)
         )?;
+        match self.selection_alarm_rate.zip(self.f32_selection_alarm_rate) {
+            Some((ours, its)) => {
+                writeln!(f, "; {} of the selection rows ({} with f32)", percent(Some(ours)), percent(Some(its)))?;
+            }
+            None => writeln!(f)?,
+        }
         writeln!(
             f,
             "{:<14}{} bytes of flash, {} of stack, {} multiply-accumulates a score",

@@ -13,6 +13,8 @@ use crate::model::Model;
 pub struct Inspection {
     /// The family of flows.
     pub family: &'static str,
+    /// Flows that the density is a mixture of.
+    pub members: usize,
     /// How conditioners store their weights.
     pub number_format: &'static str,
     /// Features.
@@ -64,13 +66,14 @@ impl Inspection {
         let training = &metadata.training;
         Self {
             family: architecture.family(),
+            members: architecture.members(),
             number_format: architecture.number_format(),
             features: architecture.features,
             context: architecture.context,
             feature_names: metadata.features.iter().map(|feature| feature.name.clone()).collect(),
             feature_units: metadata.features.iter().map(|feature| feature.unit.clone()).collect(),
-            parameters: architecture.layers.parameters(),
-            macs: core.layers.macs(),
+            parameters: architecture.parameters(),
+            macs: core.macs(),
             model_bytes: core.size(),
             ram_bytes: core.ram(),
             file_bytes,
@@ -90,7 +93,8 @@ impl Inspection {
 
 impl Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<14}{}, {} weights", "family", self.family, self.number_format)?;
+        let mixture = if self.members > 1 { format!("a mixture of {} flows, ", self.members) } else { String::new() };
+        writeln!(f, "{:<14}{}, {mixture}{} weights", "family", self.family, self.number_format)?;
         let named =
             |(name, unit): (&String, &String)| if unit.is_empty() { name.clone() } else { format!("{name} ({unit})") };
         let names: Vec<String> = self.feature_names.iter().zip(&self.feature_units).map(named).collect();

@@ -6,6 +6,7 @@ use super::error::FitError;
 use super::families::{Architecture, BaseFamily, Family, FeatureOrder};
 use super::fit::TrainingData;
 use super::options::Options;
+use crate::quantization::Formats;
 
 /// Refuses what cannot be fitted before anything is computed.
 pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), FitError> {
@@ -58,6 +59,22 @@ pub(super) fn check(data: &TrainingData<'_>, options: &Options) -> Result<(), Fi
             "hidden",
             architecture.order == FeatureOrder::Mixed || architecture.hidden >= narrowest,
             "in a fixed order, four units for each feature but the first are needed (with a context: for each), or features would never interact",
+        ),
+        ("members", architecture.members > 0, "at least one is needed"),
+        (
+            "members",
+            architecture.members == 1 || training.columns() == data.features,
+            "flows of a mixture see no context: fit one",
+        ),
+        (
+            "members",
+            architecture.members == 1 || architecture.family.has_both_directions(),
+            "layers of this family have one direction, those of a mixture need both: choose another family, or fit one",
+        ),
+        (
+            "members",
+            architecture.members == 1 || options.quantization.formats == Formats::Int8,
+            "flows of a mixture have one type, and number formats chosen for each net make several: fit one, or with int8 in every net",
         ),
         ("bound", positive(architecture.bound), "must be above 0"),
         ("batch_rows", options.batch_rows > 0, "must be above 0"),

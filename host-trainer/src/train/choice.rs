@@ -36,6 +36,13 @@ const BYTES_PER_VALUE: usize = 2;
 /// The largest model that is chosen, with int8 weights: what a microcontroller has to spare.
 pub const MOST_BYTES: usize = 64 << 10;
 
+/// Rows with fewer of which several flows are fitted, from several seeds: chance then decides as much of a single one as any
+/// choice does.
+const FEW_ROWS: usize = 4096;
+
+/// Flows that a mixture has at the most where nobody says how many: a third one still brings half of what the second does.
+const MOST_MEMBERS: usize = 3;
+
 /// Families that are fitted where none is chosen.
 const FAMILIES: [Family; 5] = [Family::MafSpline, Family::Maf, Family::Spline, Family::Glow, Family::Realnvp];
 
@@ -45,10 +52,10 @@ const STARTS: u64 = 3;
 impl Architecture {
     /// The richest of a few shapes whose int8 model has at most `most_bytes`, and no more than two for each number
     /// that it is fitted to; the smallest of them if none is so small. Autoregressive splines where there are twenty rows for each
-    /// feature, else autoregressive scales and shifts.
+    /// feature, else autoregressive scales and shifts. Where rows are few, as many flows of this shape as the bytes allow, up to three.
     #[must_use]
     pub fn for_table(rows: usize, features: usize, context: usize, most_bytes: usize) -> Self {
-        let most_bytes = most_bytes.min(BYTES_PER_VALUE * rows * features);
+        let fitted_bytes = most_bytes.min(BYTES_PER_VALUE * rows * features);
         let spline = Self::of(Family::MafSpline, features);
         let affine = Self::of(Family::Maf, features);
         let widths = |most: usize| [64, 48, 32, 24, 16].into_iter().filter(move |width| *width <= most);
@@ -70,18 +77,32 @@ impl Architecture {
         });
         let enough = rows >= ROWS_PER_FEATURE * features;
         let shapes: Vec<Self> = splines.filter(|_| enough).chain(affines).collect();
-        let fits = |shape: &&Self| shape.int8_bytes(features, context) <= most_bytes;
-        shapes.iter().find(fits).or(shapes.last()).cloned().unwrap_or(affine)
+        let fits = |shape: &&Self| shape.int8_bytes(features, context) <= fitted_bytes;
+        let shape = shapes.iter().find(fits).or(shapes.last()).cloned().unwrap_or(affine);
+        Self { members: shape.most_members(rows, features, context, most_bytes), ..shape }
     }
 
-    /// Bytes of a model of this shape with int8 weights, nearly: features' names are not known here.
+    /// How many flows of this shape a model is a mixture of that has at most `most_bytes`: several where rows are few and nothing
+    /// conditions them, else one.
+    #[must_use]
+    pub fn most_members(&self, rows: usize, features: usize, context: usize, most_bytes: usize) -> usize {
+        let single = Self { members: 1, ..self.clone() };
+        let fit = most_bytes / single.int8_bytes(features, context);
+        if rows < FEW_ROWS && context == 0 && self.family.has_both_directions() {
+            fit.clamp(1, MOST_MEMBERS)
+        } else {
+            1
+        }
+    }
+
+    /// Bytes of a model of this shape with int8 weights.
     #[must_use]
     pub fn int8_bytes(&self, features: usize, context: usize) -> usize {
         let layers: usize =
             self.sequence(features, context, 0).layers(NumberFormat::Int8).map(|layer| layer.schema().size()).sum();
         let base = self.base(features).base().kind().record().size();
         // Standardization; scores and counts of the knots, and three numbers more.
-        layers + base + 4 * (2 * (features + context) + 1) + 8 * KNOTS + 12
+        self.members * (layers + base + 8) + 4 * (2 * (features + context) + 1) + 8 * KNOTS + 12
     }
 }
 
@@ -130,7 +151,8 @@ impl Options {
                 let others = others.filter(|family| order.suits(*family)).map(|family| {
                     let shape = Architecture::of(family, features);
                     let Architecture { layers, hidden, bins, bound, .. } = shape;
-                    let shape = Architecture { family, layers, hidden, bins, bound, ..self.architecture.clone() };
+                    let shape =
+                        Architecture { family, layers, hidden, bins, bound, members: 1, ..self.architecture.clone() };
                     if order == FeatureOrder::Fixed { shape.in_fixed_order(features, context) } else { shape }
                 });
                 let others = others.filter(|shape| shape.int8_bytes(features, context) <= MOST_BYTES);

@@ -50,6 +50,12 @@ impl Family {
         matches!(self, Self::Maf | Self::MafSpline | Self::Naf)
     }
 
+    /// Whether its layers go both ways, so that samples can be drawn.
+    #[must_use]
+    pub fn has_both_directions(self) -> bool {
+        !matches!(self, Self::Planar | Self::Radial | Self::Sylvester)
+    }
+
     /// Whether its layers have nets, and so can see a context.
     #[must_use]
     pub fn has_nets(self) -> bool {
@@ -122,6 +128,8 @@ pub struct Architecture {
     pub components: usize,
     /// Where each feature's readings can be; empty where all can be anywhere.
     pub supports: Vec<Support>,
+    /// Flows of this shape that the model is a mixture of, each fitted from another seed.
+    pub members: usize,
     /// In which order the layers see the features. A checkpoint of a fit with the usual one does not mention it.
     #[serde(default, skip_serializing_if = "FeatureOrder::is_mixed")]
     pub order: FeatureOrder,
@@ -165,16 +173,17 @@ impl Architecture {
             base: BaseFamily::Normal,
             components: 4,
             supports: Vec::new(),
+            members: 1,
             order: FeatureOrder::Mixed,
         }
     }
 
-    /// With all layers in one order of `features` features that come with `context` values, and nets that are wide
+    /// A single flow with all layers in one order of `features` features that come with `context` values, and nets that are wide
     /// enough for it.
     #[must_use]
     pub fn in_fixed_order(self, features: usize, context: usize) -> Self {
         let hidden = self.hidden.max(Self::narrowest_in_fixed_order(features, context));
-        Self { order: FeatureOrder::Fixed, hidden, ..self }
+        Self { order: FeatureOrder::Fixed, hidden, members: 1, ..self }
     }
 
     /// Units of a hidden layer with which every feature sees all before it: four for each degree. In other orders,

@@ -97,12 +97,39 @@ pub fn fit(
     progress: &mut dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<Fit, FitError> {
+    fit_in_units(None, data, options, progress, cancel)
+}
+
+/// [`fit`] with the standardization of another flow that was fitted to such readings: the two then take the same coordinates.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_beside(
+    other: &Flow,
+    data: TrainingData<'_>,
+    options: &Options,
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Fit, FitError> {
+    fit_in_units(Some(other), data, options, progress, cancel)
+}
+
+fn fit_in_units(
+    other: Option<&Flow>,
+    data: TrainingData<'_>,
+    options: &Options,
+    progress: &mut dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<Fit, FitError> {
     check(&data, options)?;
     let features = data.features;
     let columns = data.training.columns();
     let mut model = Flow::zeroed(vec![0.0; columns], vec![1.0; columns], features, options);
     let mapped = prepare(&model, data.training)?.0;
-    (model.mean, model.inverse_scale) = moments(&mapped)?;
+    (model.mean, model.inverse_scale) = match other {
+        None => moments(&mapped)?,
+        Some(other) => (other.mean.clone(), other.inverse_scale.clone()),
+    };
     let prepared = Prepared::new(&model, data, options)?;
     let parameters = initial(&model, &prepared.training, &mut stream(options.seed, Stream::Initialization));
     let rows = prepared.rows(features);

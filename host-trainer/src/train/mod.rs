@@ -53,7 +53,7 @@ pub use error::FitError;
 pub use exp::Fast;
 pub use families::{Architecture, BaseFamily, Family, FeatureOrder};
 pub use fine_tuning::fine_tune;
-pub use fit::{Fit, Stop, Summary, TrainingData, fit, without_farthest};
+pub use fit::{Fit, Stop, Summary, TrainingData, fit, fit_beside, without_farthest};
 pub use flow::{Flow, LN_2PI};
 pub use options::Options;
 pub use permutation::orders;

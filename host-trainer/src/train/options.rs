@@ -11,7 +11,7 @@ pub struct Options {
     pub architecture: Architecture,
     /// What the device computes in, apart from its nets. The fit itself does not depend on it.
     pub numerics: Numerics,
-    /// Source of all randomness: the same seed on the same machine gives the same parameters, bit for bit.
+    /// Source of all randomness, of a mixture's first flow, with the seeds behind it for the others: the same seed on the same machine gives the same parameters, bit for bit.
     pub seed: u64,
     /// Rows per step; the steps of a pass are of nearly equal size.
     pub batch_rows: usize,

@@ -53,6 +53,45 @@ fn what_is_left_open_goes_by_the_table_and_the_effort() {
 }
 
 #[test]
+fn where_rows_are_few_the_model_is_a_mixture_unless_somebody_chose() {
+    let folder = Folder::new();
+    folder.write("train.csv", &readings(600, 0, 1));
+    let line =
+        "fit train.csv --out pump.flow --ignore kind,run,anomaly --epochs 3 --json fit.json --false-alarm-rate 0.05";
+    let report = folder.succeed(line);
+    assert!(report.contains("3 flows, from as many seeds, and the model is their mixture"), "{report}");
+    let members = |folder: &Folder| folder.json("fit.json")["members"].as_u64().expect("a number");
+    assert_eq!(members(&folder), 3);
+    assert!(String::from_utf8(folder.read("pump.rs")).unwrap().contains("Ensemble<3, 3, "));
+    assert!(folder.succeed("inspect pump.flow").contains("a mixture of 3 flows"));
+    // What needs the densities of all members together: samples, and a calibration of its own.
+    folder.write("drawn.csv", &folder.succeed("sample pump.flow -n 200 --seed 1"));
+    folder.succeed("calibrate pump.flow drawn.csv --out own.flow --false-alarm-rate 0.05");
+    let refused = folder.fail("score pump.flow train.csv --terms");
+    assert!(refused.contains("it is a mixture of 3 flows") && refused.contains("--members 1"), "{refused}");
+
+    for (more, expected) in [
+        ("--effort quick", 1),
+        ("--family maf", 1),
+        ("--order fixed", 1),
+        ("--members 1", 1),
+        ("--family maf --members 2", 2),
+    ] {
+        folder.succeed(&format!("{line} {more}"));
+        assert_eq!(members(&folder), expected, "{more}");
+    }
+    for (more, expected) in [
+        ("--family planar --members 2", "layers of this family have one direction"),
+        ("--context temperature --members 2", "flows of a mixture see no context"),
+        ("--format auto --members 2", "flows of a mixture have one type"),
+        ("--flash 16KiB --target cortex-m4 --members 2", "a search under a budget chooses single flows"),
+    ] {
+        let message = folder.fail(&format!("{line} {more}"));
+        assert!(message.contains("members") && message.contains(expected), "{more}: {message}");
+    }
+}
+
+#[test]
 fn the_report_says_what_quantization_does_to_each_layer() {
     let folder = Folder::new();
     folder.write("train.csv", &readings(600, 60, 1));

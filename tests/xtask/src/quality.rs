@@ -161,7 +161,7 @@ fn measure(set: &Set, architecture: Architecture, choice: &str, quick: bool) -> 
         seed: set.seed(),
         family,
         choice: choice.to_owned(),
-        parameters: fitted.model.architecture().layers.parameters(),
+        parameters: fitted.model.architecture().parameters(),
         bytes: fitted.model.body().len(),
         int8: said(&fitted.model)?,
         f32: said(&fitted.twin)?,

@@ -168,3 +168,19 @@ fn incomplete_rows_with_an_extreme_value_are_left_out() {
     assert_eq!(usual, (1..143).collect::<Vec<_>>());
     assert_eq!(with_wild, usual[1..]);
 }
+
+#[test]
+fn flows_of_a_mixture_select_on_rows_of_their_own() {
+    let readings = readings(500, None);
+    let split = Split::new(&readings, &options(0.05, Order::Shuffled, 2)).unwrap();
+    assert_eq!(split.of_member(0), split);
+    let parts: Vec<Split> = (0..4).map(|member| split.of_member(member)).collect();
+    for part in &parts {
+        assert_eq!(all_rows(part), all_rows(&split));
+        assert_eq!((&part.calibration, part.selection.len()), (&split.calibration, split.selection.len()));
+    }
+    let mut selected: Vec<usize> = parts.iter().flat_map(|part| part.selection.clone()).collect();
+    selected.sort_unstable();
+    selected.dedup();
+    assert_eq!(selected.len(), 4 * split.selection.len(), "no row twice");
+}

@@ -306,6 +306,17 @@ fn what_cannot_be_fitted_is_refused() {
         ),
         (Options { architecture: Architecture { hidden: 6, ..usual.architecture.clone() }, ..usual.clone() }, "hidden"),
         (Options { architecture: Architecture { bound: 0.0, ..usual.architecture.clone() }, ..usual.clone() }, "bound"),
+        (
+            Options { architecture: Architecture { members: 0, ..usual.architecture.clone() }, ..usual.clone() },
+            "members",
+        ),
+        (
+            Options {
+                architecture: Architecture { members: 2, ..Architecture::of(Family::Planar, 2) },
+                ..usual.clone()
+            },
+            "members",
+        ),
         (Options { batch_rows: 0, ..usual.clone() }, "batch_rows"),
         (Options { learning_rate: f32::NAN, ..usual.clone() }, "learning_rate"),
         (Options { noise: Some(-1.0), ..usual.clone() }, "noise"),

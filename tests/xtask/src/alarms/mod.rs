@@ -64,8 +64,11 @@ impl Output {
         eprintln!("{name}: fitted");
         let features = readings.features.len();
         let mut options = Options::for_features(features);
-        options.architecture =
-            architecture.unwrap_or_else(|| Architecture::for_table(split.train.len(), features, 0, MOST_BYTES));
+        // Rules are compared on single flows: how rates are kept does not depend on how many there are, and fits are many.
+        options.architecture = architecture.unwrap_or_else(|| Architecture {
+            members: 1,
+            ..Architecture::for_table(split.train.len(), features, 0, MOST_BYTES)
+        });
         if self.quick {
             options.steps = QUICK_STEPS;
         }

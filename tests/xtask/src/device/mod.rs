@@ -158,7 +158,7 @@ fn score(board: Board, what: &str, model: &Model, firmware: &Image, baseline: &I
         instructions: score.instructions,
         instructions_max: score.instructions_max,
         modelled_cycles: score.modelled_cycles,
-        macs: model.core().layers.macs(),
+        macs: model.core().macs(),
         code_bytes: Some(score.code_bytes),
         model_bytes: score.model_bytes,
         stack_bytes: score.stack_bytes,

@@ -74,7 +74,7 @@ fn watching(board: Board) -> Result<Vec<Figure>> {
     );
     Ok(vec![
         figure("watch, a sample", &taken, 0),
-        figure("watch, a reading", &scored, model.core().layers.macs()),
+        figure("watch, a reading", &scored, model.core().macs()),
         figure("attribute", &attributed, 0),
     ])
 }

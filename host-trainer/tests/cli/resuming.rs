@@ -57,6 +57,21 @@ fn a_killed_fit_goes_on_to_the_same_files() {
 }
 
 #[test]
+fn a_killed_mixture_goes_on_to_the_same_files() {
+    let folder = folder();
+    folder.succeed(&format!("{LINE} --members 2 --out whole.flow"));
+    let line = format!("{LINE} --members 2 --out pump.flow --checkpoint run.ckpt --checkpoint-every 0");
+    for _ in 0..4 {
+        kill_after_a_checkpoint(&folder, &line);
+    }
+    assert!(!folder.path("pump.flow").exists(), "killed too late");
+    folder.succeed(&line);
+    for (whole, resumed) in [("whole.flow", "pump.flow"), ("whole.f32.flow", "pump.f32.flow")] {
+        assert_eq!(folder.read(whole), folder.read(resumed));
+    }
+}
+
+#[test]
 fn a_checkpoint_of_another_fit_is_refused_with_what_differs() {
     let folder = folder();
     let line = format!("{LINE} --out pump.flow --checkpoint run.ckpt --checkpoint-every 0");

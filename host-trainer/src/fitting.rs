@@ -11,7 +11,7 @@ use crate::model::architecture::Arithmetic;
 use crate::model::{Feature, Metadata, Model, ModelError, Training};
 use crate::quantization::{self, Quantized};
 use crate::recalibrate::{RecalibrationError, recalibrate};
-use crate::train::{self, FitError, Flow, Options, Progress, Summary, TrainingData};
+use crate::train::{self, FitError, Flow, Options, Progress, Stop, Summary, TrainingData};
 
 /// A model, its unquantized twin, and how they came about.
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub struct Fitted {
     pub model: Model,
     /// The same flow with f32 weights, calibrated on its own scores.
     pub twin: Model,
-    /// How the training went, of a mixture that of the first flow.
+    /// How the training went: of a mixture that of the first flow, but for the divergences, which are all of them, and an
+    /// interruption.
     pub summary: Summary,
     /// What quantization cost.
     pub quantization: quantization::Report,
@@ -169,7 +170,7 @@ pub fn fit_best(
         })
     };
     let mut quantized = vec![quantize(&fitted.model, data, &options, progress)?];
-    let mut flows = vec![fitted.model];
+    let (mut flows, mut summary) = (vec![fitted.model], fitted.summary);
     for member in 1..options.architecture.members {
         let options = Options { seed: options.seed.wrapping_add(member as u64), ..options.clone() };
         // Of a table that is larger than memory, all train on the same rows.
@@ -177,13 +178,15 @@ pub fn fit_best(
         let (training, selection) = (split.training(readings, options.seed), readings.values.select(&split.selection));
         let data = TrainingData { training: &training, validation: &selection, ..data };
         let fitted = train::fit_beside(&flows[0], data, &options, progress, cancel);
-        let flow = fitted.map_err(|error| named(error, readings))?.model;
+        let fitted = fitted.map_err(|error| named(error, readings))?;
         // A member that was not finished would be worse than none.
         if cancel.load(Ordering::Relaxed) {
+            summary.stop = Stop::Cancelled;
             break;
         }
-        quantized.push(quantize(&flow, data, &options, progress)?);
-        flows.push(flow);
+        summary.divergences += fitted.summary.divergences;
+        quantized.push(quantize(&fitted.model, data, &options, progress)?);
+        flows.push(fitted.model);
     }
     let flow = &flows[0];
     let (written, twin) = match &quantized[..] {
@@ -198,7 +201,7 @@ pub fn fit_best(
     Ok(Fitted {
         model: calibrated(written.computed_with(options.numerics).model(&quantized[0].flow, metadata.clone())?)?,
         twin: calibrated(twin.model(flow, metadata)?)?,
-        summary: fitted.summary,
+        summary,
         quantization: quantization::Report::of_members(quantized.into_iter().map(|Quantized { report, .. }| report)),
         gaussian_log_probs: flow.gaussian().log_probs(calibration),
     })

@@ -145,7 +145,7 @@ mod tests {
 
     use std::vec::Vec;
 
-    use super::super::tests::{Splitmix, distance};
+    use super::super::tests::{Splitmix, distance, integral};
     use super::{Base, Ensemble, Member, StandardNormal};
     use crate::layers::Standardize;
 
@@ -177,21 +177,7 @@ mod tests {
 
     #[test]
     fn densities_are_those_of_the_definition_and_integrate_to_one() {
-        let (base, mut integral) = (pair(), 0.0);
-        for row in 0..300 {
-            for column in 0..400 {
-                let z = [-10.0 + 0.05 * (f64::from(row) + 0.5), -10.0 + 0.05 * (f64::from(column) + 0.5)];
-                let found: f64 = base.log_prob(&z);
-                let single = f64::from(base.log_prob(&z.map(|z| z as f32)));
-                let expected = density(z);
-                if expected > 1e-300 {
-                    let expected = libm::log(expected);
-                    assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{z:?}: {found}, but {expected}");
-                    assert!((single - found).abs() < 4e-6 * (1.0 + found.abs()), "{z:?}: {single}, but {found}");
-                }
-                integral += libm::exp(found) * 0.0025;
-            }
-        }
+        let integral = integral(&pair(), density, ([-10.0, -10.0], 0.05, [300, 400]));
         assert!((integral - 1.0).abs() < 1e-5, "{integral}");
     }
 

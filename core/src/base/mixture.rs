@@ -156,7 +156,7 @@ mod tests {
     use core::f64::consts::{PI, SQRT_2};
     use std::vec::Vec;
 
-    use super::super::tests::{Splitmix, distance};
+    use super::super::tests::{Splitmix, distance, integral};
     use super::{Base, Mixture};
 
     const WEIGHTS: [f64; 3] = [0.5, 0.2, 0.3];
@@ -187,21 +187,7 @@ mod tests {
 
     #[test]
     fn densities_are_those_of_the_definition_and_integrate_to_one() {
-        let (base, mut integral) = (mixture(), 0.0);
-        for row in 0..400 {
-            for column in 0..400 {
-                let z = [-15.0 + 0.1 * (f64::from(row) + 0.5), -20.0 + 0.1 * (f64::from(column) + 0.5)];
-                let found: f64 = base.log_prob(&z);
-                let single = f64::from(base.log_prob(&z.map(|z| z as f32)));
-                let expected = density(z);
-                if expected > 1e-300 {
-                    let expected = libm::log(expected);
-                    assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{z:?}: {found}, but {expected}");
-                    assert!((single - found).abs() < 4e-6 * (1.0 + found.abs()), "{z:?}: {single}, but {found}");
-                }
-                integral += libm::exp(found) * 0.01;
-            }
-        }
+        let integral = integral(&mixture(), density, ([-15.0, -20.0], 0.1, [400, 400]));
         // The widest component reaches beyond the grid by 2.75 of its deviations.
         assert!((integral - 1.0).abs() < 2e-3, "{integral}");
     }

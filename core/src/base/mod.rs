@@ -121,6 +121,8 @@ mod tests {
 
     use rand_core::TryRng;
 
+    use super::Base;
+
     /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
     pub(super) struct Splitmix(pub u64);
 
@@ -144,6 +146,31 @@ mod tests {
             }
             Ok(())
         }
+    }
+
+    /// Holds log-densities in both precisions to a definition, on the middles of so many by so many cells from a corner on;
+    /// returns their integral.
+    pub(super) fn integral<B: Base<2, f64> + Base<2, f32>>(
+        base: &B,
+        density: impl Fn([f64; 2]) -> f64,
+        (corner, step, cells): ([f64; 2], f64, [i32; 2]),
+    ) -> f64 {
+        let mut integral = 0.0;
+        for row in 0..cells[0] {
+            for column in 0..cells[1] {
+                let z = [corner[0] + step * (f64::from(row) + 0.5), corner[1] + step * (f64::from(column) + 0.5)];
+                let found: f64 = base.log_prob(&z);
+                let single: f32 = base.log_prob(&z.map(|z| z as f32));
+                let (single, expected) = (f64::from(single), density(z));
+                if expected > 1e-300 {
+                    let expected = libm::log(expected);
+                    assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{z:?}: {found}, but {expected}");
+                    assert!((single - found).abs() < 4e-6 * (1.0 + found.abs()), "{z:?}: {single}, but {found}");
+                }
+                integral += libm::exp(found) * step * step;
+            }
+        }
+        integral
     }
 
     /// The largest distance between the distribution of values in (0, 1) and the uniform one (Kolmogorov and Smirnov).

@@ -40,7 +40,7 @@ pub const MOST_BYTES: usize = 64 << 10;
 /// choice does.
 const FEW_ROWS: usize = 4096;
 
-/// Flows that a mixture has at the most where nobody says how many: a third one still brings half of what the second does.
+/// Flows that a mixture has at the most where nobody says how many: each costs a device as much as the first, and brings less.
 const MOST_MEMBERS: usize = 3;
 
 /// Families that are fitted where none is chosen.
@@ -95,14 +95,15 @@ impl Architecture {
         }
     }
 
-    /// Bytes of a model of this shape with int8 weights.
+    /// Bytes of a model of this shape with int8 weights, nearly: features' names are not known here.
     #[must_use]
     pub fn int8_bytes(&self, features: usize, context: usize) -> usize {
         let layers: usize =
             self.sequence(features, context, 0).layers(NumberFormat::Int8).map(|layer| layer.schema().size()).sum();
         let base = self.base(features).base().kind().record().size();
+        let weights = if self.members > 1 { 8 * self.members } else { 0 };
         // Standardization; scores and counts of the knots, and three numbers more.
-        self.members * (layers + base + 8) + 4 * (2 * (features + context) + 1) + 8 * KNOTS + 12
+        self.members * (layers + base) + weights + 4 * (2 * (features + context) + 1) + 8 * KNOTS + 12
     }
 }
 
